@@ -1,0 +1,2 @@
+//! The ordermill program.
+fn main() {}

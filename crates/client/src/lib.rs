@@ -1,0 +1,1 @@
+//! A client of the HTTP interface, as the command line uses it.

@@ -1,0 +1,1 @@
+//! Configuration: documented defaults, file, environment, flags.

@@ -1,0 +1,158 @@
+//! The business: one pure function from facts and an input to what happens.
+//!
+//! One file per step, the action and its undo in the same file. Every function here only reads; the ledger commits what it gets.
+
+mod archive;
+mod attention;
+mod authorize;
+mod cancel;
+mod capture;
+mod catalogue;
+mod deadline;
+mod notify;
+mod place;
+mod refund;
+mod reserve;
+mod track;
+
+use crate::Timestamp;
+use crate::event::{Event, Subject};
+use crate::facts::Facts;
+use crate::id::{IdempotencyKey, OrderId};
+use crate::idempotency::{Answer, Record};
+use crate::input::{Body, Input, PaymentResult};
+use crate::limits::ORDER_EVENTS_MAX;
+use crate::order::Order;
+use crate::payment::OperationKind;
+use crate::policy::Policy;
+use crate::refusal::Refusal;
+use crate::stock::StockChange;
+
+/// What happens because of one input. The ledger commits all of it, or none.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// What the events are about; `None` when nothing happens to anything.
+    pub subject: Option<Subject>,
+    /// The events, in order. Empty when the input changes nothing, for instance as it came before.
+    pub events: Vec<Event>,
+    /// The changes of stock, in the order of product ids.
+    pub stock: Vec<StockChange>,
+    /// The idempotency record to keep.
+    pub record: Option<(IdempotencyKey, Record)>,
+    /// The first answer to this key or order reference, when the input came before.
+    pub replay: Option<Answer>,
+}
+
+impl Decision {
+    /// Nothing happens.
+    const NOTHING: Self = Self { subject: None, events: Vec::new(), stock: Vec::new(), record: None, replay: None };
+
+    fn order(order_id: OrderId, events: Vec<Event>) -> Self {
+        Self { subject: Some(Subject::Order(order_id)), events, ..Self::NOTHING }
+    }
+
+    fn unchanged(order_id: OrderId) -> Self {
+        Self::order(order_id, Vec::new())
+    }
+
+    fn replay(answer: Answer) -> Self {
+        Self { replay: Some(answer), ..Self::NOTHING }
+    }
+
+    fn with_stock(mut self, stock: Vec<StockChange>) -> Self {
+        self.stock = stock;
+        self
+    }
+}
+
+/// Decides one input.
+///
+/// # Errors
+/// A [`Refusal`] when the input is not possible; then nothing happens.
+pub fn decide(facts: &impl Facts, input: &Input, policy: &Policy, now: Timestamp) -> Result<Decision, Refusal> {
+    if let Some(key) = &input.key
+        && let Some(record) = facts.idempotency(&key.key)
+    {
+        return if record.fingerprint == key.fingerprint {
+            Ok(Decision::replay(record.answer.clone()))
+        } else {
+            Err(Refusal::IdempotencyKeyReused)
+        };
+    }
+    let mut decision = dispatch(facts, input, policy, now)?;
+    if let Some(key) = &input.key
+        && decision.replay.is_none()
+        && let Some(answer) = first_answer(facts, &decision)
+    {
+        let expires_at = now.saturating_add(policy.idempotency_ttl).unwrap_or(Timestamp::MAX);
+        decision.record = Some((key.key.clone(), Record { fingerprint: key.fingerprint, answer, expires_at }));
+    }
+    Ok(decision)
+}
+
+fn dispatch(facts: &impl Facts, input: &Input, policy: &Policy, now: Timestamp) -> Result<Decision, Refusal> {
+    let order = match input.body.order_id() {
+        Some(order_id) => match facts.order(order_id) {
+            Some(order) if order.version >= ORDER_EVENTS_MAX => return Err(Refusal::TooManyEvents),
+            Some(order) => order,
+            None => return Err(Refusal::OrderNotFound { order_id }),
+        },
+        None => return without_order(facts, input),
+    };
+    match &input.body {
+        Body::PaymentResult(result) => Ok(payment_result(order, result)),
+        Body::Reserve { .. } => Ok(reserve::reserve(facts, order, policy, now)),
+        Body::Cancel { reason, .. } => cancel::cancel(order, reason),
+        Body::Refund { amount_minor, reason, .. } => refund::request(order, *amount_minor, reason),
+        Body::Return { lines, restock, .. } => refund::return_goods(order, lines, *restock),
+        Body::ParcelMoved { status, seen_at, .. } => track::parcel_moved(order, *status, *seen_at),
+        Body::MailResult { kind, version, result, .. } => Ok(notify::mail_result(order, *kind, *version, result)),
+        Body::Archived { version, .. } => Ok(archive::archived(order, *version)),
+        Body::GiveUp { step, reason, .. } => Ok(attention::raise(order, *step, reason)),
+        Body::ClearAttention { remedy, note, .. } => attention::clear(order, *remedy, note.as_deref()),
+        Body::CheckDeadline { .. } => Ok(deadline::check(order, policy, now)),
+        Body::Place(_) | Body::PutProduct(_) | Body::SetStock { .. } | Body::AdjustStock { .. } | Body::Nothing => {
+            without_order(facts, input)
+        }
+    }
+}
+
+fn without_order(facts: &impl Facts, input: &Input) -> Result<Decision, Refusal> {
+    match &input.body {
+        Body::Place(request) => place::place(facts, request, input.key.as_ref().map(|key| key.fingerprint)),
+        Body::PutProduct(put) => catalogue::put_product(facts, put),
+        Body::SetStock { product_id, available, expected_version } => {
+            catalogue::set_stock(facts, product_id, *available, *expected_version)
+        }
+        Body::AdjustStock { product_id, delta, reason, expected_version } => {
+            catalogue::adjust_stock(facts, product_id, *delta, reason, *expected_version)
+        }
+        _ => Ok(Decision::NOTHING),
+    }
+}
+
+fn payment_result(order: &Order, result: &PaymentResult) -> Decision {
+    let Some(operation) = order.payment.operation(result.key.operation) else {
+        return Decision::unchanged(order.id);
+    };
+    match operation.id.kind {
+        OperationKind::Authorize => authorize::authorize_result(order, operation, result),
+        OperationKind::Void => authorize::void_result(order, operation, result),
+        OperationKind::Capture => capture::capture_result(order, operation, result),
+        OperationKind::Refund => refund::refund_result(order, operation, result),
+    }
+}
+
+/// What a key is answered with from now on.
+fn first_answer(facts: &impl Facts, decision: &Decision) -> Option<Answer> {
+    match decision.subject.as_ref()? {
+        Subject::Order(order_id) => Some(Answer::Order(*order_id)),
+        Subject::Product(product_id) => {
+            let change = decision.stock.first()?;
+            let mut level =
+                facts.stock(product_id).cloned().unwrap_or_else(|| crate::stock::StockLevel::none(product_id.clone()));
+            level.apply(change);
+            Some(Answer::Stock(level))
+        }
+    }
+}

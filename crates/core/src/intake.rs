@@ -1,0 +1,287 @@
+//! Orders and products as they come from outside, and the checks that make them inputs: parse, don't validate.
+//!
+//! Every field is checked, and every violation is reported at once, each with the path of its field.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::id::{CorrelationId, OrderId, ProductId, check_text};
+use crate::input::{Admission, PlaceOrder, PutProduct, RequestedLine};
+use crate::limits::{FREE_JSON_BYTES_MAX, ORDER_LINES_MAX, QUANTITY_MAX, STOCK_UNITS_MAX, TEXT_CHARS_MAX};
+use crate::mail::Email;
+use crate::money::Money;
+
+/// One thing wrong with a request.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Violation {
+    /// Path of the field: `lines[2].quantity`.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl Violation {
+    /// Names a field and what is wrong with it.
+    #[must_use]
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+/// An order as a caller sends it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderDraft {
+    /// Required.
+    pub customer_id: String,
+    /// Where mails go; none are sent without it.
+    #[serde(default)]
+    pub customer_email: Option<String>,
+    /// The shop's number.
+    #[serde(default)]
+    pub order_ref: Option<String>,
+    /// Omitted = the products' own.
+    #[serde(default)]
+    pub currency: Option<String>,
+    /// Omitted = the provider's default.
+    #[serde(default)]
+    pub payment_method: Option<String>,
+    /// A text or an object.
+    #[serde(default)]
+    pub shipping_address: Option<Value>,
+    /// At least one.
+    pub lines: Vec<LineDraft>,
+    /// When the customer ordered, for imports.
+    #[serde(default)]
+    pub placed_at: Option<String>,
+    /// An object of the shop's own.
+    #[serde(default)]
+    pub metadata: Option<Value>,
+}
+
+/// A line as a caller sends it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LineDraft {
+    /// Required.
+    pub product_id: String,
+    /// Required, at least 1.
+    pub quantity: i64,
+    /// The price the caller saw.
+    #[serde(default)]
+    pub unit_price: Option<MoneyDraft>,
+}
+
+/// Money as a caller sends it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MoneyDraft {
+    /// In the currency's minor unit.
+    pub amount_minor: i64,
+    /// ISO 4217.
+    pub currency: String,
+}
+
+/// A product as a caller sends it. Its id is in the path, or in the line of a bulk request.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProductDraft {
+    /// The id; in a bulk request only.
+    #[serde(default)]
+    pub product_id: Option<String>,
+    /// Required.
+    pub name: String,
+    /// Required.
+    pub price: MoneyDraft,
+    /// Longer text.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Omitted = it can be ordered.
+    #[serde(default)]
+    pub active: Option<bool>,
+    /// Opens its stock where none was ever set; in a bulk request only.
+    #[serde(default)]
+    pub stock: Option<i64>,
+}
+
+/// Collects violations; a field that fails gives `None`.
+#[derive(Default)]
+struct Checks(Vec<Violation>);
+
+impl Checks {
+    fn report(&mut self, field: &str, message: impl ToString) {
+        self.0.push(Violation::new(field, message.to_string()));
+    }
+
+    fn parse<T, E: ToString>(&mut self, field: &str, parsed: Result<T, E>) -> Option<T> {
+        parsed.map_err(|error| self.report(field, error.to_string())).ok()
+    }
+
+    fn optional<T, E: ToString>(
+        &mut self,
+        field: &str,
+        text: Option<&str>,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        text.and_then(|text| self.parse(field, parse(text)))
+    }
+
+    fn money(&mut self, field: &str, draft: &MoneyDraft) -> Option<Money> {
+        let currency = self.parse(&format!("{field}.currency"), draft.currency.parse());
+        let money = Money { amount_minor: draft.amount_minor, currency: currency? }.within_limit();
+        if money.is_none() {
+            self.report(&format!("{field}.amount_minor"), "must not be negative, nor more than 10^15");
+        }
+        money
+    }
+
+    fn free_json(&mut self, field: &str, value: Option<&Value>) {
+        let bytes = value.map_or(0, |value| value.to_string().len());
+        if bytes > FREE_JSON_BYTES_MAX {
+            self.report(field, format!("must have at most {FREE_JSON_BYTES_MAX} bytes of JSON, has {bytes}"));
+        }
+    }
+
+    fn text(&mut self, field: &str, text: &str) {
+        if let Err(error) = check_text(text, TEXT_CHARS_MAX) {
+            self.report(field, error);
+        }
+    }
+
+    fn finish<T>(self, value: Option<T>) -> Result<T, Vec<Violation>> {
+        match value {
+            Some(value) if self.0.is_empty() => Ok(value),
+            _ => Err(self.0),
+        }
+    }
+}
+
+/// What the payment provider takes an order without a payment method to mean.
+pub const PAYMENT_METHOD_DEFAULT: &str = "ok";
+
+impl OrderDraft {
+    /// Checks everything that can be checked without the catalogue.
+    ///
+    /// # Errors
+    /// Every violation found, in the order of the fields.
+    pub fn check(self, order_id: OrderId, admission: Admission) -> Result<PlaceOrder, Vec<Violation>> {
+        let mut checks = Checks::default();
+        let customer_id = checks.parse("customer_id", self.customer_id.parse());
+        let customer_email = checks.optional("customer_email", self.customer_email.as_deref(), Email::new);
+        let order_ref = checks.optional("order_ref", self.order_ref.as_deref(), str::parse);
+        let currency = checks.optional("currency", self.currency.as_deref(), str::parse);
+        let method = self.payment_method.as_deref().unwrap_or(PAYMENT_METHOD_DEFAULT);
+        let payment_method = checks.parse("payment_method", method.parse());
+        if !matches!(self.shipping_address, None | Some(Value::String(_) | Value::Object(_))) {
+            checks.report("shipping_address", "must be a text or an object");
+        }
+        checks.free_json("shipping_address", self.shipping_address.as_ref());
+        let lines = check_lines(&mut checks, &self.lines);
+        let placed_at = checks.optional("placed_at", self.placed_at.as_deref(), |text| {
+            text.parse::<Timestamp>().map_err(|_| "must be an instant such as 2026-01-31T12:00:00Z")
+        });
+        if !matches!(self.metadata, None | Some(Value::Object(_))) {
+            checks.report("metadata", "must be an object");
+        }
+        checks.free_json("metadata", self.metadata.as_ref());
+        let required = customer_id.zip(payment_method).zip(lines);
+        let request = required.map(|((customer_id, payment_method), lines)| PlaceOrder {
+            order_id,
+            admission,
+            order_ref,
+            customer_id,
+            customer_email,
+            currency,
+            payment_method,
+            shipping_address: self.shipping_address,
+            lines,
+            placed_at,
+            metadata: self.metadata,
+            correlation_id: None,
+            traceparent: None,
+        });
+        checks.finish(request)
+    }
+}
+
+fn check_lines(checks: &mut Checks, drafts: &[LineDraft]) -> Option<Vec<RequestedLine>> {
+    if drafts.is_empty() {
+        checks.report("lines", "must have at least one line");
+    }
+    if drafts.len() > ORDER_LINES_MAX {
+        checks.report("lines", format!("must have at most {ORDER_LINES_MAX} lines, has {}", drafts.len()));
+        return None;
+    }
+    let mut lines = Vec::with_capacity(drafts.len());
+    for (index, draft) in drafts.iter().enumerate() {
+        let product_id = match ProductId::new(&draft.product_id) {
+            Ok(product_id) => Some(product_id),
+            Err(error) => {
+                checks.report(&format!("lines[{index}].product_id"), error);
+                None
+            }
+        };
+        if !(1..=QUANTITY_MAX).contains(&draft.quantity) {
+            let message = format!("must be from 1 to {QUANTITY_MAX}, is {}", draft.quantity);
+            checks.report(&format!("lines[{index}].quantity"), message);
+        }
+        let unit_price = match &draft.unit_price {
+            Some(price) => checks.money(&format!("lines[{index}].unit_price"), price),
+            None => None,
+        };
+        lines.extend(product_id.map(|product_id| RequestedLine { product_id, quantity: draft.quantity, unit_price }));
+    }
+    Some(lines)
+}
+
+impl ProductDraft {
+    /// Checks a product; `path_id` is the id in the path, which an id in the body must agree with.
+    ///
+    /// # Errors
+    /// Every violation found, in the order of the fields.
+    pub fn check(self, path_id: Option<&str>, expected_version: Option<u64>) -> Result<PutProduct, Vec<Violation>> {
+        let mut checks = Checks::default();
+        let product_id = match (path_id, self.product_id.as_deref()) {
+            (Some(path), Some(body)) if path != body => {
+                checks.report("product_id", "must be the id in the path, or left out");
+                None
+            }
+            (Some(id), _) | (None, Some(id)) => checks.parse("product_id", id.parse::<ProductId>()),
+            (None, None) => {
+                checks.report("product_id", "is required");
+                None
+            }
+        };
+        checks.text("name", &self.name);
+        let price = checks.money("price", &self.price);
+        if let Some(description) = &self.description
+            && description.chars().count() > 10 * TEXT_CHARS_MAX
+        {
+            checks.report("description", format!("must have at most {} characters", 10 * TEXT_CHARS_MAX));
+        }
+        if self.stock.is_some_and(|stock| !(0..=STOCK_UNITS_MAX).contains(&stock)) {
+            checks.report("stock", format!("must be from 0 to {STOCK_UNITS_MAX}"));
+        }
+        let product = product_id.zip(price).map(|(product_id, price)| PutProduct {
+            product_id,
+            name: self.name.into(),
+            price,
+            description: self.description.map(Into::into),
+            active: self.active.unwrap_or(true),
+            opening_stock: self.stock,
+            expected_version,
+        });
+        checks.finish(product)
+    }
+}
+
+impl PlaceOrder {
+    /// The same with what ties it to the caller's own logs and traces.
+    #[must_use]
+    pub fn traced(mut self, correlation_id: Option<CorrelationId>, traceparent: Option<Box<str>>) -> Self {
+        self.correlation_id = correlation_id;
+        self.traceparent = traceparent;
+        self
+    }
+}

@@ -1,0 +1,205 @@
+//! The catalogue of what must always hold. The property tests, the auditor and the simulator all check these.
+
+use std::fmt;
+
+use crate::event::Event;
+use crate::mail::MailState;
+use crate::order::{Order, Status};
+use crate::payment::OperationKind;
+use crate::reservation::Reservation;
+
+/// One rule that no fault may break.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Invariant {
+    /// `authorized = held + captured + voided + expired`, none of them negative.
+    AuthorizedMoney,
+    /// `captured = kept + refunded`, none of them negative.
+    CapturedMoney,
+    /// A confirmed order has paid its total; an order that was called off keeps nothing in the end.
+    MoneyMatchesStatus,
+    /// An order holds stock when and only when it is reserved, and has it sold when and only when it is paid.
+    StockMatchesStatus,
+    /// `opening + adjustments + returned = available + reserved + sold`, none of them negative, for each product.
+    StockBalance,
+    /// The order's row is the fold of its events.
+    OrderMatchesEvents,
+    /// The events of one subject are counted without a gap.
+    EventsWithoutGap,
+    /// An order reference and an idempotency key lead to an order that exists.
+    KeysLeadToOrders,
+    /// What we say the provider did is in the provider's own journal, and the other way round.
+    ProviderAgrees,
+    /// Each mail we say was sent is in the mail store, once, and no other is.
+    MailStoreAgrees,
+    /// Each object we say was archived is there and holds what the ledger holds.
+    ArchiveAgrees,
+    /// A mail was sent for every outcome the customer must hear of, once nothing is pending.
+    OutcomeWasMailed,
+}
+
+impl Invariant {
+    /// Every rule.
+    pub const ALL: [Self; 12] = [
+        Self::AuthorizedMoney,
+        Self::CapturedMoney,
+        Self::MoneyMatchesStatus,
+        Self::StockMatchesStatus,
+        Self::StockBalance,
+        Self::OrderMatchesEvents,
+        Self::EventsWithoutGap,
+        Self::KeysLeadToOrders,
+        Self::ProviderAgrees,
+        Self::MailStoreAgrees,
+        Self::ArchiveAgrees,
+        Self::OutcomeWasMailed,
+    ];
+
+    /// The name the auditor prints.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthorizedMoney => "authorized_money",
+            Self::CapturedMoney => "captured_money",
+            Self::MoneyMatchesStatus => "money_matches_status",
+            Self::StockMatchesStatus => "stock_matches_status",
+            Self::StockBalance => "stock_balance",
+            Self::OrderMatchesEvents => "order_matches_events",
+            Self::EventsWithoutGap => "events_without_gap",
+            Self::KeysLeadToOrders => "keys_lead_to_orders",
+            Self::ProviderAgrees => "provider_agrees",
+            Self::MailStoreAgrees => "mail_store_agrees",
+            Self::ArchiveAgrees => "archive_agrees",
+            Self::OutcomeWasMailed => "outcome_was_mailed",
+        }
+    }
+}
+
+/// A rule that is broken, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Which rule.
+    pub invariant: Invariant,
+    /// What was found.
+    pub detail: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.invariant.as_str(), self.detail)
+    }
+}
+
+/// Checks the rules that one order can show by itself.
+#[must_use]
+pub fn check_order(order: &Order) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    let mut hold = |invariant, holds: bool, detail: &dyn Fn() -> String| {
+        if !holds {
+            violations.push(Violation { invariant, detail: format!("order {}: {}", order.id, detail()) });
+        }
+    };
+    let payment = &order.payment;
+    let parts = [payment.held(), payment.captured, payment.voided, payment.expired];
+    hold(Invariant::AuthorizedMoney, parts.iter().all(|part| *part >= 0), &|| {
+        let [held, captured, voided, expired] = parts;
+        format!(
+            "authorized {}, held {held}, captured {captured}, voided {voided}, expired {expired}",
+            payment.authorized
+        )
+    });
+    let pending = payment.refunds_pending();
+    let sound = payment.refunded >= 0 && payment.kept() >= 0 && payment.refunded + pending <= payment.captured;
+    hold(Invariant::CapturedMoney, sound, &|| {
+        format!("captured {}, refunded {}, refunds pending {pending}", payment.captured, payment.refunded)
+    });
+    hold(Invariant::MoneyMatchesStatus, money_matches_status(order), &|| {
+        let (held, kept) = (payment.held(), payment.kept());
+        format!("{} with {held} held and {kept} kept of {}", order.status.as_str(), order.placement.total.amount_minor)
+    });
+    hold(Invariant::StockMatchesStatus, stock_matches_status(order), &|| {
+        format!("{} with its stock {:?}", order.status.as_str(), order.reservation)
+    });
+    hold(Invariant::OutcomeWasMailed, outcome_was_mailed(order), &|| {
+        format!("{} without a mail about it", order.status.as_str())
+    });
+    violations
+}
+
+/// Money that is neither free nor kept for a fulfilled order must have an operation under way, or a person asked.
+fn money_matches_status(order: &Order) -> bool {
+    let payment = &order.payment;
+    let total = order.placement.total.amount_minor;
+    let under_way = |kind| payment.operations.iter().any(|operation| operation.id.kind == kind && operation.is_open());
+    let resolved_by_person = |kind| payment.last(kind).is_some_and(|operation| !operation.is_open());
+    match order.status {
+        Status::Placed => payment.authorized == 0,
+        Status::Authorized | Status::Reserved => payment.held() == total && payment.captured == 0,
+        Status::Confirmed | Status::Shipped | Status::Delivered | Status::Returned => payment.captured == total,
+        Status::Rejected | Status::Cancelled => {
+            let free = payment.held() == 0 || under_way(OperationKind::Void) || resolved_by_person(OperationKind::Void);
+            let returned =
+                payment.kept() == 0 || under_way(OperationKind::Refund) || resolved_by_person(OperationKind::Refund);
+            free && returned
+        }
+    }
+}
+
+const fn stock_matches_status(order: &Order) -> bool {
+    match order.status {
+        Status::Placed | Status::Authorized => matches!(order.reservation, Reservation::None),
+        Status::Reserved => matches!(order.reservation, Reservation::Held { .. }),
+        Status::Confirmed | Status::Shipped | Status::Delivered | Status::Returned => {
+            matches!(order.reservation, Reservation::Sold)
+        }
+        Status::Rejected | Status::Cancelled => {
+            matches!(order.reservation, Reservation::None | Reservation::Released | Reservation::Expired)
+        }
+    }
+}
+
+fn outcome_was_mailed(order: &Order) -> bool {
+    use crate::mail::MailKind;
+    let kind = match order.status {
+        Status::Confirmed => MailKind::Confirmed,
+        Status::Rejected => MailKind::Rejected,
+        Status::Cancelled => MailKind::Cancelled,
+        Status::Shipped => MailKind::Shipped,
+        Status::Delivered => MailKind::Delivered,
+        _ => return true,
+    };
+    // Owed is enough here: whether a mail that is due gets sent in time is for the deadlines to watch.
+    order.mails.iter().any(|mail| {
+        mail.kind == kind
+            && matches!(mail.state, MailState::Due | MailState::Sent | MailState::Skipped | MailState::Failed)
+    })
+}
+
+/// What the history of one product's stock adds up to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StockTotals {
+    /// Opening and adjustments.
+    pub brought_in: i64,
+    /// Units that came back and can be sold again.
+    pub returned: i64,
+    /// Units that open reservations hold.
+    pub reserved: i64,
+    /// Units of paid orders.
+    pub sold: i64,
+}
+
+impl StockTotals {
+    /// What must be available.
+    #[must_use]
+    pub const fn available(&self) -> i64 {
+        self.brought_in + self.returned - self.reserved - self.sold
+    }
+
+    /// Adds an event of the product itself.
+    pub fn add_event(&mut self, event: &Event) {
+        match event {
+            Event::StockSet(data) => self.brought_in += data.to - data.from,
+            Event::StockAdjusted(data) => self.brought_in += data.delta,
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Every limit of the platform in one place, each with its reason.
+
+/// Lines of one order. Real baskets reach 161 lines; three times that leaves room, and one order stays one small commit.
+pub const ORDER_LINES_MAX: usize = 500;
+
+/// Units in one line, and of one product in one order. A million units is a mistake or an attack, not a basket.
+pub const QUANTITY_MAX: i64 = 1_000_000;
+
+/// Characters of an id given by a caller (product, customer, order reference, idempotency key, correlation id).
+/// UUIDs, ULIDs and shop numbers fit several times over, and index pages stay dense.
+pub const ID_CHARS_MAX: usize = 128;
+
+/// Characters of an e-mail address (RFC 5321: a path of 256 octets with its brackets).
+pub const EMAIL_CHARS_MAX: usize = 254;
+
+/// Characters of a reason, a note or a name given by a person.
+pub const TEXT_CHARS_MAX: usize = 500;
+
+/// Bytes of the JSON text of a shipping address or of an order's metadata, each. Keeps an `order.placed` event of 500 lines
+/// below [`EVENT_BYTES_MAX`].
+pub const FREE_JSON_BYTES_MAX: usize = 8 * 1024;
+
+/// Bytes of one event's data. SNS and SQS take 256 KiB; half of it leaves room for the envelope and for batching.
+pub const EVENT_BYTES_MAX: usize = 128 * 1024;
+
+/// Events of one order. A hundred times what a long life needs; a caller that loops is stopped here.
+pub const ORDER_EVENTS_MAX: u32 = 10_000;
+
+/// Refunds of one order that may be asked for in its life.
+pub const ORDER_REFUNDS_MAX: usize = 100;
+
+/// Units of a product that may be in stock: sums of it over all rows stay far inside 64 bits.
+pub const STOCK_UNITS_MAX: i64 = 1_000_000_000_000;
+
+/// Minor units of an amount of money (one line, one total): ten trillion dollars, far inside 64 bits even when summed.
+pub const AMOUNT_MINOR_MAX: i64 = 1_000_000_000_000_000;
+
+/// Inputs in one call to a ledger. Larger work is cut into such calls, so that one caller never holds the writer for long.
+pub const SUBMIT_INPUTS_MAX: usize = 1_024;
+
+/// Bytes of the body of a request that places one order, or sets one product.
+pub const BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of one line of an NDJSON body; the whole body may be of any length, as it is read as a stream.
+pub const NDJSON_LINE_BYTES_MAX: usize = 256 * 1024;
+
+/// Depth of nesting in JSON from outside. serde_json refuses to go deeper than 128 by itself; data here has no need of more than 16.
+pub const JSON_DEPTH_MAX: usize = 16;
+
+/// Entries in one page of a list.
+pub const PAGE_ENTRIES_MAX: usize = 500;
+
+/// Entries in one page of a list when the caller names no number.
+pub const PAGE_ENTRIES_DEFAULT: usize = 50;

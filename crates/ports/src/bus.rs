@@ -1,0 +1,131 @@
+//! The bus hands committed events to roles, at least once and in no promised order.
+
+use async_trait::async_trait;
+use ordermill_core::Timestamp;
+use ordermill_core::event::{EventType, Subject};
+use ordermill_core::process::Role;
+use thiserror::Error;
+
+use crate::queries::Position;
+
+/// An event on its way to a role. It carries no state: the role looks at the ledger before it acts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// To whom.
+    pub role: Role,
+    /// The event's place in the feed; with the role it names the delivery.
+    pub position: Position,
+    /// What the event is about.
+    pub subject: Subject,
+    /// The event's version within its subject.
+    pub version: u32,
+    /// Its type.
+    pub kind: EventType,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// How often it was tried before; 0 the first time.
+    pub tries: u32,
+}
+
+/// What becomes of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settle {
+    /// Dealt with.
+    Ack,
+    /// Parked until `due`, then delivered again with one try more.
+    Retry {
+        /// When.
+        due: Timestamp,
+        /// Why it could not be dealt with now.
+        reason: String,
+    },
+    /// Given up; kept with its reason until it is redriven or dropped.
+    DeadLetter {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A role's word on a delivery; it travels to the ledger with the effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// Which delivery.
+    pub delivery: Delivery,
+    /// What becomes of it.
+    pub how: Settle,
+}
+
+impl Delivery {
+    /// Dealt with.
+    #[must_use]
+    pub const fn ack(self) -> Settlement {
+        Settlement { delivery: self, how: Settle::Ack }
+    }
+
+    /// Try again at `due`.
+    #[must_use]
+    pub const fn retry(self, due: Timestamp, reason: String) -> Settlement {
+        Settlement { delivery: self, how: Settle::Retry { due, reason } }
+    }
+
+    /// Give up.
+    #[must_use]
+    pub const fn dead_letter(self, reason: String) -> Settlement {
+        Settlement { delivery: self, how: Settle::DeadLetter { reason } }
+    }
+}
+
+/// A delivery that was given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Counts the dead letters of the installation.
+    pub id: u64,
+    /// The delivery; `tries` counts all of them.
+    pub delivery: Delivery,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub since: Timestamp,
+}
+
+/// How far a role is behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Lag {
+    /// Events in the feed behind the role's cursor, of any type.
+    pub events: u64,
+    /// Deliveries that wait for another try.
+    pub parked: u64,
+    /// When the oldest event that is not settled was decided; `None` when there is none.
+    pub oldest: Option<Timestamp>,
+}
+
+/// The bus failed.
+#[derive(Debug, Clone, Error)]
+#[error("the bus failed: {0}")]
+pub struct BusError(pub String);
+
+/// The bus.
+#[async_trait]
+pub trait Bus: Send + Sync {
+    /// The next deliveries for a role: new events of the types it reacts to, and parked ones that are due. Waits until there is
+    /// at least one. What is handed out is not handed out again in this process until it is settled; after a restart everything
+    /// unsettled comes again. Safe to cancel: what was not returned was not handed out.
+    async fn receive(&self, role: Role, max: usize) -> Result<Vec<Delivery>, BusError>;
+
+    /// Told after the commit that carried these settlements. A bus within the ledger has nothing left to do.
+    async fn settled(&self, _settlements: &[Settlement]) -> Result<(), BusError> {
+        Ok(())
+    }
+
+    /// Puts deliveries back that were received and cannot be settled, as their commit failed. They are handed out again.
+    async fn give_back(&self, deliveries: Vec<Delivery>);
+
+    /// Dead letters by id, beginning behind `after`.
+    async fn dead_letters(&self, after: Option<u64>, limit: usize) -> Result<Vec<DeadLetter>, BusError>;
+
+    /// Delivers dead letters again, with no tries counted. Ids that are gone are passed over. Returns how many were found.
+    async fn redrive(&self, ids: &[u64]) -> Result<usize, BusError>;
+
+    /// How far a role is behind.
+    async fn lag(&self, role: Role) -> Result<Lag, BusError>;
+}
