@@ -1,1 +1,3 @@
 //! The embedded backend: ledger and bus on SQLite or in memory, payment sandbox, mail and object stores on disk.
+
+pub mod memory;
