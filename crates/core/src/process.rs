@@ -241,7 +241,7 @@ pub const TABLE: &[Row] = &[
           success: &[E::ParcelMoved, E::OrderShipped, E::OrderDelivered], failure: &[E::OrderAttention], undo: None,
           deadline: "shipping and delivery budgets", retry: LEDGER_ONLY },
     Row { step: Step::Archive, role: Role::Archive,
-          reacts_to: &[E::OrderConfirmed, E::OrderRejected, E::OrderCancelled, E::PaymentAuthorized, E::PaymentVoided, E::PaymentExpired, E::PaymentCaptured, E::PaymentRefunded, E::OrderShipped,
+          reacts_to: &[E::OrderConfirmed, E::OrderRejected, E::OrderCancelled, E::PaymentVoided, E::PaymentExpired, E::PaymentRefunded, E::OrderShipped,
                        E::ParcelMoved, E::OrderDelivered, E::OrderReturned, E::NotificationSent, E::NotificationSkipped, E::NotificationFailed,
                        E::OrderAttention, E::OrderAttentionCleared, E::OrderOverdue],
           does: "write the order with its timeline to one object, rewritten at each later change",

@@ -1,0 +1,184 @@
+//! Archive: the order with its timeline as one object, rewritten at each later change.
+//!
+//! It runs at the lowest share, off the way to the mail: it waits until an order has been quiet for a moment, so that changes in
+//! quick succession make one object, and while mails are waiting it works only for a small part of the time.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ordermill_core::id::OrderId;
+use ordermill_core::input::{Body, Input};
+use ordermill_core::order::Order;
+use ordermill_core::process::{Role, Step};
+use ordermill_ports::objects::ObjectError;
+use ordermill_ports::{Delivery, Submission};
+
+use crate::archive_object::ArchiveObject;
+use crate::worker::{Worker, after, order_id};
+
+/// Orders that wait to become quiet, at most; beyond it the role reads on later from its cursor.
+const WAITING_MAX: usize = 8_192;
+/// How often waiting orders are looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// Events waiting for the notifications role from which on the archive keeps to its share.
+const BUSY_LAG_EVENTS: u64 = 1_000;
+/// Longest pause it makes for others at a time.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+pub(super) async fn run(worker: Worker) {
+    let mut waiting = Waiting::default();
+    loop {
+        let room = WAITING_MAX.saturating_sub(waiting.deliveries);
+        tokio::select! {
+            received = worker.receive(room), if room > 0 => match received {
+                Some(deliveries) => waiting.add(deliveries),
+                None => return,
+            },
+            () = tokio::time::sleep(TICK), if !waiting.is_empty() => {}
+        }
+        while let Some(batch) = waiting.take_quiet(&worker.settings.archive_settle, worker.settings.archive_batch) {
+            let began = Instant::now();
+            archive(&worker, batch).await;
+            keep_to_share(&worker, began.elapsed()).await;
+            if worker.is_stopping() {
+                return;
+            }
+        }
+    }
+}
+
+/// Deliveries by order, in the order in which they came.
+#[derive(Default)]
+struct Waiting {
+    by_order: HashMap<OrderId, Vec<Delivery>>,
+    since: VecDeque<(Instant, OrderId)>,
+    /// Those without an order: nothing to archive.
+    settled: Vec<Delivery>,
+    deliveries: usize,
+}
+
+impl Waiting {
+    const fn is_empty(&self) -> bool {
+        self.deliveries == 0
+    }
+
+    fn add(&mut self, deliveries: Vec<Delivery>) {
+        let now = Instant::now();
+        self.deliveries += deliveries.len();
+        for delivery in deliveries {
+            let Some(order_id) = order_id(&delivery) else {
+                self.settled.push(delivery);
+                continue;
+            };
+            let of_order = self.by_order.entry(order_id).or_default();
+            if of_order.is_empty() {
+                self.since.push_back((now, order_id));
+            }
+            of_order.push(delivery);
+        }
+    }
+
+    /// A batch of orders that have waited long enough, each with its deliveries.
+    fn take_quiet(&mut self, settle: &Duration, max: usize) -> Option<Vec<Vec<Delivery>>> {
+        let mut batch = Vec::new();
+        while batch.len() < max {
+            match self.since.front() {
+                Some((since, order_id)) if since.elapsed() >= *settle => {
+                    batch.extend(self.by_order.remove(order_id));
+                    self.since.pop_front();
+                }
+                _ => break,
+            }
+        }
+        if !self.settled.is_empty() {
+            batch.push(std::mem::take(&mut self.settled));
+        }
+        self.deliveries -= batch.iter().map(Vec::len).sum::<usize>();
+        (!batch.is_empty()).then_some(batch)
+    }
+}
+
+/// Writes the objects of a batch of orders, and acknowledges their deliveries.
+async fn archive(worker: &Worker, batch: Vec<Vec<Delivery>>) {
+    let mut submissions = Vec::new();
+    let mut objects = Vec::new();
+    let mut written = Vec::new();
+    let firsts = batch.iter().filter_map(|deliveries| deliveries.first().cloned()).collect();
+    let Some(orders) = worker.look_up(firsts).await else {
+        // The first of each order was given back by the look-up.
+        let others = batch.into_iter().flat_map(|deliveries| deliveries.into_iter().skip(1)).collect();
+        return worker.parts.bus.give_back(others).await;
+    };
+    for ((_, order), deliveries) in orders.into_iter().zip(batch) {
+        let Some(order) = order.filter(|order| order.is_archive_due()) else {
+            submissions.extend(deliveries.into_iter().map(|delivery| Submission::settle(delivery.ack())));
+            continue;
+        };
+        match compose(worker, &order).await {
+            Ok(object) => {
+                objects.push(object);
+                written.push((order, deliveries));
+            }
+            Err(error) => submissions.extend(put_off(worker, deliveries, &error)),
+        }
+    }
+    let results = worker.parts.objects.put(objects).await;
+    for ((order, deliveries), result) in written.into_iter().zip(results) {
+        match result {
+            Ok(()) => submissions.extend(report(&order, deliveries)),
+            Err(error) => submissions.extend(put_off(worker, deliveries, &error)),
+        }
+    }
+    // One call to a ledger takes a bounded number of submissions.
+    let mut rest = submissions;
+    while !rest.is_empty() {
+        let later = rest.split_off(rest.len().min(ordermill_core::limits::SUBMIT_INPUTS_MAX));
+        worker.commit(rest).await;
+        rest = later;
+    }
+}
+
+async fn compose(worker: &Worker, order: &Arc<Order>) -> Result<(String, bytes::Bytes), ObjectError> {
+    let events = worker.parts.queries.order_events(order.id, 0).await.map_err(|error| ObjectError(error.to_string()))?;
+    Ok((ArchiveObject::key(order.id, order.created_at), ArchiveObject::of(order, &events).into()))
+}
+
+/// The object lies there: the first delivery carries the news, the others are done with it.
+fn report(order: &Order, deliveries: Vec<Delivery>) -> Vec<Submission> {
+    let report = |(index, delivery): (usize, Delivery)| {
+        if index > 0 {
+            return Submission::settle(delivery.ack());
+        }
+        let body = Body::Archived { order_id: order.id, version: order.version };
+        Submission::settling(Input::new(body).caused_by(delivery.version), delivery.ack())
+    };
+    deliveries.into_iter().enumerate().map(report).collect()
+}
+
+/// Not written: tried again later, in the end a dead letter.
+fn put_off(worker: &Worker, deliveries: Vec<Delivery>, error: &ObjectError) -> Vec<Submission> {
+    let put_off = |delivery: Delivery| {
+        let tries = delivery.tries.saturating_add(1);
+        let wait = Step::Archive.row().retry.delay_after(tries, worker.parts.random.unit());
+        Submission::settle(match wait {
+            Some(wait) => delivery.retry(after(worker.now(), wait), error.to_string()),
+            None => delivery.dead_letter(error.to_string()),
+        })
+    };
+    deliveries.into_iter().map(put_off).collect()
+}
+
+/// While mails are waiting, pauses for the rest of the time that is not the archive's.
+async fn keep_to_share(worker: &Worker, worked: Duration) {
+    let busy = match worker.parts.bus.lag(Role::Notifications).await {
+        Ok(lag) => lag.events > BUSY_LAG_EVENTS,
+        Err(_) => true,
+    };
+    let share = worker.settings.archive_share_percent.clamp(1, 100);
+    if busy && share < 100 {
+        let pause = worked.mul_f64(f64::from(100 - share) / f64::from(share)).min(PAUSE_MAX);
+        // Stopping ends the pause.
+        let _ = tokio::time::timeout(pause, worker.stopped()).await;
+    }
+}

@@ -1,0 +1,170 @@
+//! Notifications: one mail per order, kind and version.
+//!
+//! Mails go out a batch at a time: handed over, then committed, then the next. A local mail file is cut back to its last committed
+//! mail when the commit fails, so each mail is in it once.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use ordermill_core::id::OrderId;
+use ordermill_core::input::{Body, Input, MailResult};
+use ordermill_core::mail::OwedMail;
+use ordermill_core::order::Order;
+use ordermill_core::process::Step;
+use ordermill_ports::mailer::{Mail, MailError, Receipt};
+use ordermill_ports::{Delivery, Settlement, Submission, SubmitError};
+
+use crate::worker::{Worker, after};
+
+pub(super) async fn run(worker: Worker) {
+    let max = worker.settings.mail_batch.min(worker.parts.mailer.batch_max()).max(1);
+    while let Some(deliveries) = worker.receive(max).await {
+        let Some(deliveries) = worker.look_up(deliveries).await else { continue };
+        let mut batch = Batch::default();
+        for (delivery, order) in deliveries {
+            batch.add(&worker, delivery, order, max).await;
+        }
+        batch.hand_over(&worker).await;
+    }
+}
+
+/// One owed mail with the delivery it belongs to.
+struct Entry {
+    order_id: OrderId,
+    owed: OwedMail,
+    delivery: Delivery,
+    /// Why it could not even be written; otherwise it is the next of the batch's mails.
+    unwritable: Option<String>,
+    /// Whether the delivery is settled with this mail: the last one of its order.
+    is_last: bool,
+}
+
+/// The mails of one round.
+#[derive(Default)]
+struct Batch {
+    mails: Vec<Mail>,
+    entries: Vec<Entry>,
+    /// What needs no mail server.
+    submissions: Vec<Submission>,
+    orders: HashSet<OrderId>,
+}
+
+impl Batch {
+    async fn add(&mut self, worker: &Worker, delivery: Delivery, order: Option<Arc<Order>>, max: usize) {
+        let Some(order) = order else { return self.submissions.push(Submission::settle(delivery.ack())) };
+        let due: Vec<OwedMail> = order.due_mails().copied().collect();
+        if due.is_empty() {
+            return self.submissions.push(Submission::settle(delivery.ack()));
+        }
+        let Some(to) = &order.placement.customer_email else {
+            return self.skip(&order, &due, delivery);
+        };
+        // Two deliveries of one order in a round: the first sends what is due. A full round leaves the rest to the next.
+        if self.mails.len() + due.len() > max || !self.orders.insert(order.id) {
+            let settlement = delivery.retry(worker.now(), "left to the next round".to_owned());
+            return self.submissions.push(Submission::settle(settlement));
+        }
+        let names = worker.product_names(&order).await;
+        let last = due.len() - 1;
+        for (index, owed) in due.into_iter().enumerate() {
+            let rendered = worker.parts.templates.render(&order, owed, to, &names, worker.now());
+            let unwritable = rendered.map(|mail| self.mails.push(mail)).err().map(|error| error.to_string());
+            let (delivery, is_last) = (delivery.clone(), index == last);
+            self.entries.push(Entry { order_id: order.id, owed, delivery, unwritable, is_last });
+        }
+    }
+
+    fn skip(&mut self, order: &Order, due: &[OwedMail], delivery: Delivery) {
+        for owed in due {
+            self.submissions.push(submission(order.id, *owed, MailResult::Skipped, &delivery));
+        }
+        self.submissions.push(Submission::settle(delivery.ack()));
+    }
+
+    async fn hand_over(mut self, worker: &Worker) {
+        let results = if self.mails.is_empty() { Vec::new() } else { worker.parts.mailer.deliver(&self.mails).await };
+        let mut results = results.into_iter();
+        let mut waits: Option<Settlement> = None;
+        let mut sent = 0_usize;
+        for entry in self.entries {
+            let result = match &entry.unwritable {
+                Some(reason) => Err(MailError::Refused(reason.clone())),
+                None => results.next().unwrap_or_else(|| Err(MailError::Unavailable("the mailer gave no answer".to_owned()))),
+            };
+            if result.is_ok() {
+                sent += 1;
+                metrics::counter!("ordermill_mails_sent_total", "kind" => entry.owed.kind.as_str()).increment(1);
+            }
+            let mut submission = match conclude(worker, &entry, result) {
+                Conclusion::Report(result) => submission(entry.order_id, entry.owed, result, &entry.delivery),
+                Conclusion::Wait(settlement) => {
+                    waits = Some(settlement);
+                    Submission::new(Input::new(Body::Nothing))
+                }
+            };
+            if entry.is_last {
+                submission.settles = Some(waits.take().unwrap_or_else(|| entry.delivery.ack()));
+            }
+            self.submissions.push(submission);
+        }
+        if self.submissions.is_empty() {
+            return;
+        }
+        let results = worker.commit(self.submissions).await;
+        if sent > 0 && results.iter().any(is_lost) {
+            roll_back(worker).await;
+        }
+    }
+}
+
+const fn is_lost<T>(result: &Result<T, SubmitError>) -> bool {
+    matches!(result, Err(SubmitError::NotCommitted { .. } | SubmitError::Unknown { .. } | SubmitError::Closing))
+}
+
+/// Brings the mail store back to what is committed, however long that takes: without it a mail could be in it twice.
+async fn roll_back(worker: &Worker) {
+    if !worker.parts.mailer.is_exactly_once() {
+        return;
+    }
+    loop {
+        let restored = match worker.parts.queries.mailbox_end().await {
+            Ok(end) => worker.parts.mailer.roll_back(end).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match restored {
+            Ok(()) => return,
+            Err(error) => tracing::error!(%error, "the mail store could not be brought back to the last commit"),
+        }
+        if tokio::time::timeout(std::time::Duration::from_secs(1), worker.stopped()).await.is_ok() {
+            return;
+        }
+    }
+}
+
+/// What becomes of one mail.
+enum Conclusion {
+    /// The ledger is told.
+    Report(MailResult),
+    /// It is tried again.
+    Wait(Settlement),
+}
+
+fn conclude(worker: &Worker, entry: &Entry, result: Result<Receipt, MailError>) -> Conclusion {
+    match result {
+        Ok(receipt) => Conclusion::Report(MailResult::Sent { mailbox_end: receipt.mailbox_end }),
+        Err(MailError::Refused(reason)) => Conclusion::Report(MailResult::Failed { reason: reason.into() }),
+        Err(error @ MailError::Unavailable(_)) => {
+            let tries = entry.delivery.tries.saturating_add(1);
+            let reason = error.to_string();
+            match Step::Notify.row().retry.delay_after(tries, worker.parts.random.unit()) {
+                Some(wait) => Conclusion::Wait(entry.delivery.clone().retry(after(worker.now(), wait), reason)),
+                None => Conclusion::Report(MailResult::Failed { reason: reason.into() }),
+            }
+        }
+    }
+}
+
+fn submission(order_id: OrderId, owed: OwedMail, result: MailResult, delivery: &Delivery) -> Submission {
+    let body = Body::MailResult { order_id, kind: owed.kind, version: owed.version, result };
+    Submission::new(Input::new(body).caused_by(delivery.version))
+}

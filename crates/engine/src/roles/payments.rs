@@ -1,0 +1,112 @@
+//! Payments: asks the provider for what an order's state says is due, and reports the answer.
+//!
+//! Every call carries a key of order, operation and attempt, so a delivery that comes twice asks the same thing twice and gets the
+//! same answer. A missing answer is never taken for a no: it is looked up, then asked again under the same key.
+
+use std::sync::Arc;
+
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use ordermill_core::input::{Body, Input, PaymentAnswer, PaymentResult};
+use ordermill_core::order::Order;
+use ordermill_core::payment::{OperationState, PaymentRequest, due_request};
+use ordermill_core::process::Step;
+use ordermill_ports::payments::PaymentError;
+use ordermill_ports::{Delivery, Submission};
+
+use crate::worker::{Worker, after};
+
+/// Results in one commit.
+const BATCH: usize = 512;
+/// Commits under way at once.
+const COMMITS: usize = 3;
+
+pub(super) async fn run(worker: Worker) {
+    let concurrency = worker.settings.payments_concurrency;
+    let mut calls = FuturesUnordered::new();
+    let mut commits = FuturesUnordered::new();
+    let mut results: Vec<Submission> = Vec::new();
+    let mut stopping = false;
+    loop {
+        // A provider that answers at once is served in whole batches.
+        while let Some(Some(result)) = calls.next().now_or_never() {
+            results.push(result);
+        }
+        while !results.is_empty() && commits.len() < COMMITS {
+            let batch = results.drain(..results.len().min(BATCH)).collect();
+            commits.push(worker.commit(batch));
+        }
+        let room = concurrency.saturating_sub(calls.len() + results.len());
+        tokio::select! {
+            Some(_) = commits.next(), if !commits.is_empty() => {}
+            Some(result) = calls.next(), if !calls.is_empty() => results.push(result),
+            received = worker.receive(room), if !stopping && room > 0 => match received {
+                Some(deliveries) => {
+                    for (delivery, order) in worker.look_up(deliveries).await.unwrap_or_default() {
+                        calls.push(handle(&worker, delivery, order));
+                    }
+                }
+                None => stopping = true,
+            },
+            else => break,
+        }
+    }
+}
+
+/// Does what is due for the order, if anything, and says what becomes of the delivery.
+async fn handle(worker: &Worker, delivery: Delivery, order: Option<Arc<Order>>) -> Submission {
+    let Some((order, request)) = order.and_then(|order| due_request(&order).map(|request| (order, request))) else {
+        return Submission::settle(delivery.ack());
+    };
+    match ask(worker, &request).await {
+        Ok(answer) => {
+            let input = result_input(&request, answer, &delivery);
+            // What else is due has no delivery of its own when it waited for this answer.
+            let settlement = if has_more_due(&order, &request) {
+                delivery.retry(worker.now(), "another operation of the order is due".to_owned())
+            } else {
+                delivery.ack()
+            };
+            Submission::settling(input, settlement)
+        }
+        Err(error) => follow_up(worker, delivery, &request, &error),
+    }
+}
+
+/// Asks the provider. An operation whose answer is missing is looked up first; a look-up that finds nothing proves nothing, so the
+/// same key is asked again.
+async fn ask(worker: &Worker, request: &PaymentRequest) -> Result<PaymentAnswer, PaymentError> {
+    let payments = &worker.parts.payments;
+    if request.unresolved
+        && let Some(answer) = payments.look_up(&request.key).await?
+    {
+        return Ok(answer);
+    }
+    payments.perform(request).await
+}
+
+/// No answer: the delivery is parked, and the order says so unless nothing was sent.
+fn follow_up(worker: &Worker, delivery: Delivery, request: &PaymentRequest, error: &PaymentError) -> Submission {
+    let step = Step::of_operation(request.key.operation.kind);
+    let tries = delivery.tries.saturating_add(1);
+    let wait = step.row().retry.delay_after(tries, worker.parts.random.unit());
+    let longest = step.row().retry.longest;
+    let due = after(worker.now(), wait.unwrap_or(longest));
+    tracing::debug!(order_id = %request.key.order_id, operation = %request.key.operation, tries, %error, "no answer");
+    let input = match error {
+        PaymentError::BreakerOpen => return Submission::settle(delivery.retry(due, error.to_string())),
+        PaymentError::Timeout | PaymentError::Unavailable(_) => result_input(request, PaymentAnswer::Unknown, &delivery),
+    };
+    Submission::settling(input, delivery.retry(due, error.to_string()))
+}
+
+fn result_input(request: &PaymentRequest, answer: PaymentAnswer, delivery: &Delivery) -> Input {
+    let result = PaymentResult { key: request.key, answer };
+    Input::new(Body::PaymentResult(result)).caused_by(delivery.version)
+}
+
+fn has_more_due(order: &Order, done: &PaymentRequest) -> bool {
+    order.payment.operations.iter().any(|operation| {
+        operation.id != done.key.operation && matches!(operation.state, OperationState::Due | OperationState::Unknown)
+    })
+}

@@ -1,0 +1,163 @@
+//! What every role does alike: receive until told to stop, commit results, give back what could not be committed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ordermill_core::Timestamp;
+use ordermill_core::event::Subject;
+use ordermill_core::id::OrderId;
+use ordermill_core::order::Order;
+use ordermill_core::process::Role;
+use ordermill_ports::{Delivery, Outcome, Settlement, Source, Submission, SubmitError};
+use tokio::sync::watch;
+
+use crate::{Parts, Settings};
+
+/// Between two tries of something that failed as the backend did.
+const BACKEND_PAUSE: Duration = Duration::from_millis(250);
+
+/// A role's hands.
+pub(crate) struct Worker {
+    pub role: Role,
+    pub parts: Arc<Parts>,
+    pub settings: Arc<Settings>,
+    stopping: watch::Receiver<bool>,
+    handled: metrics::Counter,
+    retried: metrics::Counter,
+    given_up: metrics::Counter,
+}
+
+impl Worker {
+    pub(crate) fn new(role: Role, parts: Arc<Parts>, settings: Arc<Settings>, stopping: watch::Receiver<bool>) -> Self {
+        let name = role.as_str();
+        Self {
+            role,
+            parts,
+            settings,
+            stopping,
+            handled: metrics::counter!("ordermill_role_deliveries_total", "role" => name),
+            retried: metrics::counter!("ordermill_role_retries_total", "role" => name),
+            given_up: metrics::counter!("ordermill_role_dead_letters_total", "role" => name),
+        }
+    }
+
+    /// A hand of the same role for its next life, after a panic.
+    pub(crate) fn again(&self) -> Self {
+        Self::new(self.role, Arc::clone(&self.parts), Arc::clone(&self.settings), self.stopping.clone())
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.parts.clock.now()
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// Returns when the role is told to stop.
+    pub(crate) async fn stopped(&self) {
+        let mut stopping = self.stopping.clone();
+        // An error means the engine is gone, which is a reason to stop as well.
+        let _ = stopping.wait_for(|stop| *stop).await;
+    }
+
+    /// The next deliveries, or `None` when the role is told to stop. A bus that fails is asked again. Safe to cancel.
+    pub(crate) async fn receive(&self, max: usize) -> Option<Vec<Delivery>> {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stopped() => return None,
+                received = self.parts.bus.receive(self.role, max) => match received {
+                    Ok(deliveries) => return Some(deliveries),
+                    Err(error) => tracing::error!(role = self.role.as_str(), %error, "the bus failed"),
+                },
+            }
+            tokio::time::sleep(BACKEND_PAUSE).await;
+        }
+    }
+
+    /// The orders of these deliveries as the ledger has them now; `None` when it cannot be read: then everything was given back.
+    pub(crate) async fn look_up(&self, deliveries: Vec<Delivery>) -> Option<Vec<(Delivery, Option<Arc<Order>>)>> {
+        let ids: Vec<OrderId> = deliveries.iter().filter_map(order_id).collect();
+        match self.parts.queries.orders(&ids).await {
+            Ok(orders) => {
+                let mut orders = orders.into_iter();
+                let with_order = |delivery: Delivery| {
+                    let order = order_id(&delivery).and_then(|_| orders.next().flatten());
+                    (delivery, order)
+                };
+                Some(deliveries.into_iter().map(with_order).collect())
+            }
+            Err(error) => {
+                tracing::error!(role = self.role.as_str(), %error, "orders could not be read");
+                self.give_back(deliveries).await;
+                None
+            }
+        }
+    }
+
+    /// Commits submissions; what was not committed is given back to the bus, and comes again. Returns the results.
+    pub(crate) async fn commit(&self, submissions: Vec<Submission>) -> Vec<Result<Outcome, SubmitError>> {
+        let settlements: Vec<Option<Settlement>> = submissions.iter().map(|entry| entry.settles.clone()).collect();
+        let results = self.parts.ledger.submit(Source::Results, submissions).await;
+        let mut settled = Vec::with_capacity(settlements.len());
+        let mut failed = Vec::new();
+        for (settlement, result) in settlements.into_iter().zip(&results) {
+            if let Err(SubmitError::Refused(refusal)) = result {
+                tracing::warn!(role = self.role.as_str(), %refusal, "a result was refused");
+            }
+            let committed = matches!(result, Ok(_) | Err(SubmitError::Refused(_)));
+            match settlement {
+                Some(settlement) if committed => settled.push(settlement),
+                Some(settlement) => failed.push(settlement.delivery),
+                None => {}
+            }
+        }
+        self.count(&settled);
+        if let Err(error) = self.parts.bus.settled(&settled).await {
+            tracing::error!(role = self.role.as_str(), %error, "settlements did not reach the bus; the deliveries come again");
+        }
+        if !failed.is_empty() {
+            tracing::warn!(role = self.role.as_str(), deliveries = failed.len(), "results were not committed");
+            self.give_back(failed).await;
+        }
+        results
+    }
+
+    /// Puts deliveries back after a pause, so that a backend that is down is not asked without end.
+    pub(crate) async fn give_back(&self, deliveries: Vec<Delivery>) {
+        tokio::time::sleep(BACKEND_PAUSE).await;
+        self.parts.bus.give_back(deliveries).await;
+    }
+
+    /// The names of the order's products, by line. A product without a name is called by its id.
+    pub(crate) async fn product_names(&self, order: &Order) -> Vec<Box<str>> {
+        let mut names = Vec::with_capacity(order.placement.lines.len());
+        for line in &order.placement.lines {
+            let product = self.parts.queries.product(&line.product_id).await.ok().flatten();
+            names.push(product.map_or_else(|| line.product_id.as_str().into(), |product| product.name.clone()));
+        }
+        names
+    }
+
+    fn count(&self, settlements: &[Settlement]) {
+        use ordermill_ports::Settle;
+        let of = |matches: fn(&Settle) -> bool| settlements.iter().filter(|entry| matches(&entry.how)).count() as u64;
+        self.handled.increment(settlements.len() as u64);
+        self.retried.increment(of(|how| matches!(how, Settle::Retry { .. })));
+        self.given_up.increment(of(|how| matches!(how, Settle::DeadLetter { .. })));
+    }
+}
+
+/// The order a delivery is about.
+pub(crate) const fn order_id(delivery: &Delivery) -> Option<OrderId> {
+    match delivery.subject {
+        Subject::Order(id) => Some(id),
+        Subject::Product(_) => None,
+    }
+}
+
+/// A point in time after a wait.
+pub(crate) fn after(now: Timestamp, wait: Duration) -> Timestamp {
+    now.checked_add(wait).unwrap_or(Timestamp::MAX)
+}
