@@ -1,2 +1,82 @@
-//! Tasks.
-fn main() {}
+//! The tasks of the workspace: `cargo xtask <task>`.
+//!
+//! Rules that code must keep are tests (`tests/tidy.rs`, `tests/generated.rs`), so that `cargo test` finds what breaks them; what
+//! is here only runs things.
+
+mod ci;
+mod deny;
+mod step;
+mod suite;
+mod tools;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+
+const USAGE: &str = "\
+Tasks of the Ordermill workspace.
+
+cargo xtask test [ARGS]   check the tools the tests need, then run every test; ARGS go to `cargo test --workspace`
+cargo xtask ci            everything a change must pass: format, lints, dependencies, documentation, generated files, tests
+cargo xtask deny          hold the dependencies against deny.toml: licenses, banned crates, where they come from
+cargo xtask generate      rewrite the generated files
+
+The last line of `test` and of `ci` is the sum over all test programs. A skipped test counts as a failure.
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let task = arguments.next();
+    let rest: Vec<String> = arguments.collect();
+    let done = match (task.as_deref(), rest.as_slice()) {
+        (Some("test"), arguments) => test(arguments),
+        (Some("ci"), []) => ci::run(),
+        (Some("deny"), []) => deny::check(),
+        (Some("generate"), []) => generate(),
+        (Some("help" | "--help" | "-h"), _) => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn test(arguments: &[String]) -> Result<()> {
+    tools::provide()?;
+    let run = suite::run(arguments)?;
+    println!("{}", run.counts);
+    run.verdict()
+}
+
+fn generate() -> Result<()> {
+    let status = cargo().args(["test", "--workspace", "--test", "generated"]).env("UPDATE", "1").status();
+    if status.context("cargo cannot be started")?.success() { Ok(()) } else { bail!("not every file could be written") }
+}
+
+/// The cargo that runs this program, in the root of the workspace.
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+/// The root of the workspace.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies one folder below the root of the workspace")
+}
+
+/// Where tools are installed that are not part of the machine.
+fn tools_dir() -> PathBuf {
+    root().join("target/tools")
+}

@@ -1,0 +1,97 @@
+//! What the tests need of the machine, beside Rust.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::step::call;
+
+/// Something the tests need.
+struct Need {
+    /// What, as a person would say it.
+    what: &'static str,
+    /// The Debian package that brings it.
+    package: &'static str,
+    /// Tries it. Finding a program is not enough: a container may forbid what it does.
+    works: fn() -> Result<(), String>,
+    /// What to do where the package is there and it still does not work.
+    hint: &'static str,
+}
+
+const NEEDS: &[Need] = &[
+    Need {
+        what: "strace, to see that an order is on disk before it is answered",
+        package: "strace",
+        works: strace_works,
+        hint: "a container must allow ptrace (docker run --cap-add SYS_PTRACE)",
+    },
+    Need {
+        what: "a small file system in memory, to see what a full disk does",
+        package: "util-linux",
+        works: tmpfs_works,
+        hint: "run as root, or allow user namespaces (sysctl kernel.unprivileged_userns_clone=1)",
+    },
+];
+
+/// Sees to it that everything is there: installs what is missing where that is possible.
+///
+/// # Errors
+/// What is missing, and how to get it.
+pub fn provide() -> Result<()> {
+    let missing: Vec<&Need> = NEEDS.iter().filter(|need| (need.works)().is_err()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    if is_root() && Path::new("/usr/bin/apt-get").exists() {
+        install(&packages)?;
+    }
+    let mut problems = String::new();
+    for need in missing {
+        if let Err(reason) = (need.works)() {
+            let Need { what, package, hint, .. } = need;
+            problems += &format!("\n- {what}: {reason}\n  install the package {package}; where that is done, {hint}");
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { bail!("the tests need what this machine does not have:{problems}") }
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    eprintln!("installing {}", packages.join(", "));
+    let apt = || {
+        let mut command = Command::new("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive").arg("-qq").stdout(Stdio::null());
+        command
+    };
+    call(apt().arg("update")).context("the package lists could not be brought up to date")?;
+    call(apt().args(["install", "--yes", "--no-install-recommends"]).args(packages))
+        .with_context(|| format!("{} could not be installed", packages.join(", ")))
+}
+
+fn strace_works() -> Result<(), String> {
+    try_out(Command::new("strace").args(["-f", "-o", "/dev/null", "true"]))
+}
+
+/// Mounts one in a mount namespace of its own, so that nothing is left of it. Whoever may not do that as they are becomes root of
+/// a user namespace first.
+fn tmpfs_works() -> Result<(), String> {
+    let mount =
+        |flags| try_out(Command::new("unshare").args([flags, "sh", "-c", "mount -t tmpfs -o size=1m none /mnt"]));
+    mount("-m").or_else(|_| mount("-rm"))
+}
+
+fn try_out(command: &mut Command) -> Result<(), String> {
+    let output: Output = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(said.lines().next().map_or_else(|| output.status.to_string(), str::to_owned))
+}
+
+/// The owner of this process's folder in `/proc` is its effective user.
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
+}
