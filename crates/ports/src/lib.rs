@@ -6,6 +6,8 @@
 pub mod audit;
 pub mod bus;
 pub mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod ledger;
 pub mod mailer;
 pub mod objects;
