@@ -1,1 +1,37 @@
-//! Configuration: documented defaults, file, environment, flags.
+//! Configuration: documented defaults, then a file, then the environment, then flags.
+//!
+//! The defaults are `ordermill.default.toml` at the root of the repository, embedded here. That file is also the list of all
+//! options: what it does not name is unknown, and an unknown name or a bad value stops the start with its place.
+
+mod backend;
+mod check;
+mod effective;
+mod layer;
+mod listen;
+mod period;
+mod problem;
+mod schema;
+mod secret;
+mod section;
+mod suggest;
+
+pub use backend::{Bus, Ledger, Mail, Objects, PaymentProvider};
+pub use effective::{Effective, Flag, Setting};
+pub use layer::Place;
+pub use listen::{Exposure, Listen};
+pub use period::Period;
+pub use problem::{ConfigError, Problem};
+pub use secret::{Revealed, Secret, SecretError};
+pub use section::{Archive, Config, Http, Intake, Log, LogFormat, Notifications, Process, Provider, Roles, Sandbox};
+
+/// The documented defaults: every option with its meaning and its environment name.
+pub const DEFAULT_TOML: &str = include_str!("../../../ordermill.default.toml");
+
+/// The file read from the data directory when no other is named.
+pub const FILE_NAME: &str = "ordermill.toml";
+
+/// What every environment name of ours begins with.
+pub const ENV_PREFIX: &str = "ORDERMILL_";
+
+/// Environment names that are ours but no option of the server: the address the command line talks to, and the file to read.
+pub const ENV_OTHER: [&str; 2] = ["ORDERMILL_URL", "ORDERMILL_CONFIG"];

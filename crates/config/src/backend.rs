@@ -1,0 +1,225 @@
+//! Backends are named by addresses. This build has the embedded ones; an address of another says which feature it needs.
+//!
+//! An address that is refused is never repeated in full: what follows its scheme may hold a password.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+/// An address that the documentation knows and this build does not have.
+const ELSEWHERE: [(&str, &str); 9] = [
+    ("postgres", "postgres"),
+    ("postgresql", "postgres"),
+    ("dynamodb", "aws"),
+    ("kafka", "kafka"),
+    ("sns", "aws"),
+    ("smtp", "smtp"),
+    ("ses", "aws"),
+    ("s3", "aws"),
+    ("stripe", "stripe"),
+];
+
+/// Where orders, products and stock are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Ledger {
+    /// In this SQLite file.
+    Sqlite(PathBuf),
+    /// In memory: gone when the process ends. For measurements and tests.
+    Memory,
+}
+
+/// How committed events reach the roles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Bus {
+    /// From the ledger's own event table.
+    Ledger,
+}
+
+/// Where mail goes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Mail {
+    /// Into this one file, every mail exactly once.
+    Mbox(PathBuf),
+    /// Into this directory, one file a mail.
+    Maildir(PathBuf),
+}
+
+/// Where the archive goes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Objects {
+    /// Into files below this directory.
+    File(PathBuf),
+}
+
+/// Who takes payments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum PaymentProvider {
+    /// The sandbox: no real money, a magic payment method for every outcome.
+    Sandbox,
+}
+
+/// Cuts an address into its scheme and what follows; a word alone is a scheme.
+fn split(address: &str) -> (&str, &str) {
+    address.split_once(':').unwrap_or((address, ""))
+}
+
+fn refuse(address: &str, known: &str) -> String {
+    let (scheme, _) = split(address);
+    match ELSEWHERE.iter().find(|(elsewhere, _)| *elsewhere == scheme) {
+        Some((_, feature)) => {
+            format!(
+                "\"{scheme}:\" needs the feature `{feature}`, which this build does not have; this build knows {known}"
+            )
+        }
+        // A text without a colon is no address, so it can hold no password beside one.
+        None if address.contains(':') => format!("no such backend: \"{scheme}:…\"; this build knows {known}"),
+        None => format!("{address:?} is no backend; this build knows {known}"),
+    }
+}
+
+fn path(scheme: &str, rest: &str) -> Result<PathBuf, String> {
+    if rest.is_empty() {
+        return Err(format!("\"{scheme}:\" must be followed by a path"));
+    }
+    Ok(rest.into())
+}
+
+impl FromStr for Ledger {
+    type Err = String;
+
+    fn from_str(address: &str) -> Result<Self, String> {
+        match split(address) {
+            ("sqlite", rest) => path("sqlite", rest).map(Self::Sqlite),
+            ("memory", "") => Ok(Self::Memory),
+            _ => Err(refuse(address, "\"sqlite:PATH\" and \"memory:\"")),
+        }
+    }
+}
+
+impl FromStr for Bus {
+    type Err = String;
+
+    fn from_str(address: &str) -> Result<Self, String> {
+        match split(address) {
+            ("ledger", "") => Ok(Self::Ledger),
+            _ => Err(refuse(address, "\"ledger\"")),
+        }
+    }
+}
+
+impl FromStr for Mail {
+    type Err = String;
+
+    fn from_str(address: &str) -> Result<Self, String> {
+        match split(address) {
+            ("mbox", rest) => path("mbox", rest).map(Self::Mbox),
+            ("maildir", rest) => path("maildir", rest).map(Self::Maildir),
+            _ => Err(refuse(address, "\"mbox:PATH\" and \"maildir:PATH\"")),
+        }
+    }
+}
+
+impl FromStr for Objects {
+    type Err = String;
+
+    fn from_str(address: &str) -> Result<Self, String> {
+        match split(address) {
+            ("file", rest) => path("file", rest).map(Self::File),
+            _ => Err(refuse(address, "\"file:PATH\"")),
+        }
+    }
+}
+
+impl FromStr for PaymentProvider {
+    type Err = String;
+
+    fn from_str(address: &str) -> Result<Self, String> {
+        match split(address) {
+            ("sandbox", "") => Ok(Self::Sandbox),
+            _ => Err(refuse(address, "\"sandbox\"")),
+        }
+    }
+}
+
+macro_rules! from_text {
+    ($($name:ident)*) => {$(
+        impl TryFrom<String> for $name {
+            type Error = String;
+
+            fn try_from(text: String) -> Result<Self, String> {
+                text.parse()
+            }
+        }
+    )*};
+}
+from_text!(Ledger Bus Mail Objects PaymentProvider);
+
+impl Ledger {
+    /// With a relative path laid under the data directory.
+    pub(crate) fn below(&mut self, data: &Path) {
+        if let Self::Sqlite(path) = self {
+            *path = data.join(&*path);
+        }
+    }
+}
+
+impl Mail {
+    /// With a relative path laid under the data directory.
+    pub(crate) fn below(&mut self, data: &Path) {
+        let (Self::Mbox(path) | Self::Maildir(path)) = self;
+        *path = data.join(&*path);
+    }
+}
+
+impl Objects {
+    /// With a relative path laid under the data directory.
+    pub(crate) fn below(&mut self, data: &Path) {
+        let Self::File(path) = self;
+        *path = data.join(&*path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn embedded_backends_are_known() {
+        assert_eq!("sqlite:a/b.db".parse(), Ok(Ledger::Sqlite("a/b.db".into())));
+        assert_eq!("memory:".parse(), Ok(Ledger::Memory));
+        assert_eq!("maildir:mail".parse(), Ok(Mail::Maildir("mail".into())));
+        assert_eq!("sandbox".parse(), Ok(PaymentProvider::Sandbox));
+    }
+
+    #[test]
+    fn other_backends_name_their_feature_and_keep_their_password() {
+        let error = "postgres://shop:hunter2@db/orders".parse::<Ledger>().expect_err("not in this build");
+        assert!(error.contains("needs the feature `postgres`, which this build does not have"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+        let error = "postgrse://shop:hunter2@db/orders".parse::<Ledger>().expect_err("unknown");
+        assert!(error.contains("postgrse") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn a_path_is_required() {
+        assert!("sqlite:".parse::<Ledger>().is_err());
+        assert!("file".parse::<Objects>().is_err());
+        assert!("memory:x".parse::<Ledger>().is_err());
+    }
+
+    #[test]
+    fn relative_paths_lie_under_the_data_directory() {
+        let mut mail = Mail::Mbox("mail.mbox".into());
+        mail.below(Path::new("/srv/shop"));
+        assert_eq!(mail, Mail::Mbox("/srv/shop/mail.mbox".into()));
+        let mut objects = Objects::File("/archive".into());
+        objects.below(Path::new("/srv/shop"));
+        assert_eq!(objects, Objects::File("/archive".into()));
+    }
+}

@@ -1,0 +1,64 @@
+//! The metrics recorder: buckets and descriptions.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
+
+/// For latencies in seconds: from a commit in memory (100 us) to a payment provider at its time limit (30 s).
+const SECONDS: [f64; 17] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// For sizes of batches: powers of two up to the largest submission.
+const SIZES: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
+
+/// A recorder with buckets by the unit at the end of a metric's name.
+pub fn builder() -> Result<PrometheusBuilder, BuildError> {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
+        .set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), &SIZES)
+}
+
+/// Says what each metric means.
+pub fn describe() {
+    describe_counter!("ordermill_orders_total", "Orders decided, by outcome.");
+    describe_counter!("ordermill_mails_sent_total", "Mails handed over and committed, by kind.");
+    describe_gauge!("ordermill_role_lag", "Events in the feed that a role has not settled yet.");
+    describe_gauge!("ordermill_role_parked", "Deliveries of a role that wait for another try.");
+    describe_gauge!(
+        "ordermill_role_oldest_age_seconds",
+        Unit::Seconds,
+        "Age of the oldest event that a role has not settled."
+    );
+    describe_counter!("ordermill_role_deliveries_total", "Deliveries a role has settled.");
+    describe_counter!("ordermill_role_retries_total", "Deliveries a role has put off.");
+    describe_counter!("ordermill_role_dead_letters_total", "Deliveries a role has given up.");
+    describe_counter!("ordermill_role_panics_total", "Times a role was started again after a defect.");
+    describe_gauge!("process_uptime_seconds", Unit::Seconds, "Time since the process started.");
+    describe_gauge!("process_resident_memory_bytes", Unit::Bytes, "Memory of the process in use.");
+    describe_gauge!("process_open_fds", Unit::Count, "Files and sockets open.");
+    describe_histogram!(
+        "ordermill_http_request_seconds",
+        Unit::Seconds,
+        "Time to answer a request, by route and status."
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn histograms_get_buckets_by_their_unit() {
+        let recorder = builder().expect("the buckets are not empty").build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            describe();
+            metrics::histogram!("ordermill_test_seconds").record(0.002);
+            metrics::histogram!("ordermill_batch_size").record(3.0);
+            metrics::counter!("ordermill_orders_total", "outcome" => "confirmed").increment(2);
+        });
+        let text = recorder.handle().render();
+        assert!(text.contains("ordermill_test_seconds_bucket{le=\"0.0025\"} 1"), "{text}");
+        assert!(text.contains("ordermill_batch_size_bucket{le=\"2\"} 0"), "{text}");
+        assert!(text.contains("ordermill_orders_total{outcome=\"confirmed\"} 2"), "{text}");
+        assert!(text.contains("# HELP ordermill_orders_total Orders decided"), "{text}");
+    }
+}
