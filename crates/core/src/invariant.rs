@@ -5,7 +5,7 @@ use std::fmt;
 use crate::event::Event;
 use crate::mail::MailState;
 use crate::order::{Order, Status};
-use crate::payment::OperationKind;
+use crate::payment::{OperationKind, OperationState};
 use crate::reservation::Reservation;
 
 /// One rule that no fault may break.
@@ -23,6 +23,8 @@ pub enum Invariant {
     StockBalance,
     /// The order's row is the fold of its events.
     OrderMatchesEvents,
+    /// The product's row is what its newest `product.put` says.
+    ProductMatchesEvents,
     /// The events of one subject are counted without a gap.
     EventsWithoutGap,
     /// An order reference and an idempotency key lead to an order that exists.
@@ -35,23 +37,27 @@ pub enum Invariant {
     ArchiveAgrees,
     /// A mail was sent for every outcome the customer must hear of, once nothing is pending.
     OutcomeWasMailed,
+    /// The storage reports no damage to its own files.
+    StorageIntact,
 }
 
 impl Invariant {
     /// Every rule.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::AuthorizedMoney,
         Self::CapturedMoney,
         Self::MoneyMatchesStatus,
         Self::StockMatchesStatus,
         Self::StockBalance,
         Self::OrderMatchesEvents,
+        Self::ProductMatchesEvents,
         Self::EventsWithoutGap,
         Self::KeysLeadToOrders,
         Self::ProviderAgrees,
         Self::MailStoreAgrees,
         Self::ArchiveAgrees,
         Self::OutcomeWasMailed,
+        Self::StorageIntact,
     ];
 
     /// The name the auditor prints.
@@ -64,12 +70,14 @@ impl Invariant {
             Self::StockMatchesStatus => "stock_matches_status",
             Self::StockBalance => "stock_balance",
             Self::OrderMatchesEvents => "order_matches_events",
+            Self::ProductMatchesEvents => "product_matches_events",
             Self::EventsWithoutGap => "events_without_gap",
             Self::KeysLeadToOrders => "keys_lead_to_orders",
             Self::ProviderAgrees => "provider_agrees",
             Self::MailStoreAgrees => "mail_store_agrees",
             Self::ArchiveAgrees => "archive_agrees",
             Self::OutcomeWasMailed => "outcome_was_mailed",
+            Self::StorageIntact => "storage_intact",
         }
     }
 }
@@ -100,7 +108,8 @@ pub fn check_order(order: &Order) -> Vec<Violation> {
     };
     let payment = &order.payment;
     let parts = [payment.held(), payment.captured, payment.voided, payment.expired];
-    hold(Invariant::AuthorizedMoney, parts.iter().all(|part| *part >= 0), &|| {
+    let is_sound = parts.iter().all(|part| *part >= 0) && (payment.held() == 0 || payment.authorization_open);
+    hold(Invariant::AuthorizedMoney, is_sound, &|| {
         let [held, captured, voided, expired] = parts;
         format!(
             "authorized {}, held {held}, captured {captured}, voided {voided}, expired {expired}",
@@ -125,21 +134,23 @@ pub fn check_order(order: &Order) -> Vec<Violation> {
     violations
 }
 
-/// Money that is neither free nor kept for a fulfilled order must have an operation under way, or a person asked.
+/// Money that is neither free nor kept for a fulfilled order must have an operation under way, or a person who dealt with it.
 fn money_matches_status(order: &Order) -> bool {
     let payment = &order.payment;
     let total = order.placement.total.amount_minor;
-    let under_way = |kind| payment.operations.iter().any(|operation| operation.id.kind == kind && operation.is_open());
-    let resolved_by_person = |kind| payment.last(kind).is_some_and(|operation| !operation.is_open());
     match order.status {
-        Status::Placed => payment.authorized == 0,
-        Status::Authorized | Status::Reserved => payment.held() == total && payment.captured == 0,
+        Status::Placed => payment.authorized == 0 && !payment.authorization_open,
+        Status::Authorized | Status::Reserved => {
+            payment.authorization_open && payment.held() == total && payment.captured == 0
+        }
         Status::Confirmed | Status::Shipped | Status::Delivered | Status::Returned => payment.captured == total,
         Status::Rejected | Status::Cancelled => {
-            let free = payment.held() == 0 || under_way(OperationKind::Void) || resolved_by_person(OperationKind::Void);
-            let returned =
-                payment.kept() == 0 || under_way(OperationKind::Refund) || resolved_by_person(OperationKind::Refund);
-            free && returned
+            // While the authorization is open, a void is superseded by nothing but a person.
+            let is_void_asked = payment.operations.iter().any(|operation| {
+                operation.id.kind == OperationKind::Void
+                    && (operation.is_open() || operation.state == OperationState::Superseded)
+            });
+            (!payment.authorization_open || is_void_asked) && payment.kept() == payment.refunds_pending()
         }
     }
 }

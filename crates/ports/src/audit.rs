@@ -64,6 +64,14 @@ pub struct ProductHistory {
 pub trait LedgerSnapshot: Send {
     /// Every order, by id.
     fn each_order(&mut self, visit: &mut dyn FnMut(OrderHistory) -> Result<(), AuditError>) -> Result<(), AuditError>;
+    /// These orders alone, by id; ids without an order are passed over. `ids` are sorted. Left as it is, it reads every order.
+    fn each_order_of(
+        &mut self,
+        ids: &[OrderId],
+        visit: &mut dyn FnMut(OrderHistory) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError> {
+        self.each_order(&mut |history| if ids.binary_search(&history.id).is_ok() { visit(history) } else { Ok(()) })
+    }
     /// Every product, by id.
     fn each_product(
         &mut self,
