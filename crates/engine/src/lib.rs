@@ -80,7 +80,10 @@ impl Running {
         let _ = self.stop.send(true);
         let ended = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(self.grace, ended).await.is_err() {
-            tracing::warn!(grace_ms = self.grace.as_millis(), "roles still had work under way at the end of the grace time");
+            tracing::warn!(
+                grace_ms = self.grace.as_millis(),
+                "roles still had work under way at the end of the grace time"
+            );
             self.tasks.shutdown().await;
         }
     }

@@ -1,13 +1,15 @@
 //! What every role does alike: receive until told to stop, commit results, give back what could not be committed.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use ordermill_core::Timestamp;
 use ordermill_core::event::Subject;
 use ordermill_core::id::OrderId;
 use ordermill_core::order::Order;
-use ordermill_core::process::Role;
+use ordermill_core::process::{Role, Step};
 use ordermill_ports::{Delivery, Outcome, Settlement, Source, Submission, SubmitError};
 use tokio::sync::watch;
 
@@ -15,6 +17,9 @@ use crate::{Parts, Settings};
 
 /// Between two tries of something that failed as the backend did.
 const BACKEND_PAUSE: Duration = Duration::from_millis(250);
+
+/// Why a delivery is tried again after a panic.
+pub(crate) const PANICKED: &str = "the role panicked";
 
 /// A role's hands.
 pub(crate) struct Worker {
@@ -122,6 +127,31 @@ impl Worker {
             self.give_back(failed).await;
         }
         results
+    }
+
+    /// Puts a delivery off by the step's own rule: parked for a while, in the end a dead letter where the step says so.
+    pub(crate) fn put_off(&self, step: Step, delivery: Delivery, reason: String) -> Submission {
+        let tries = delivery.tries.saturating_add(1);
+        let wait = step.row().retry.delay_after(tries, self.parts.random.unit());
+        Submission::settle(match wait {
+            Some(wait) => delivery.retry(after(self.now(), wait), reason),
+            None => delivery.dead_letter(reason),
+        })
+    }
+
+    /// Runs work on deliveries. Should it panic, they are put off: one broken delivery must not end the role.
+    pub(crate) async fn guard(&self, step: Step, deliveries: &[Delivery], work: impl Future<Output = ()>) {
+        if AssertUnwindSafe(work).catch_unwind().await.is_ok() {
+            return;
+        }
+        self.report_panic();
+        let put_off = |delivery: &Delivery| self.put_off(step, delivery.clone(), PANICKED.to_owned());
+        self.commit(deliveries.iter().map(put_off).collect()).await;
+    }
+
+    pub(crate) fn report_panic(&self) {
+        metrics::counter!("ordermill_role_panics_total", "role" => self.role.as_str()).increment(1);
+        tracing::error!(role = self.role.as_str(), "the role panicked; what it was working on is tried again later");
     }
 
     /// Puts deliveries back after a pause, so that a backend that is down is not asked without end.

@@ -81,9 +81,10 @@ fn refund(order: &Order, owed: OwedMail) -> Option<Money> {
     if owed.kind != MailKind::Refunded {
         return None;
     }
-    let done = order.payment.operations.iter().filter(|operation| {
-        operation.id.kind == OperationKind::Refund && operation.state == OperationState::Succeeded
-    });
+    let done =
+        order.payment.operations.iter().filter(|operation| {
+            operation.id.kind == OperationKind::Refund && operation.state == OperationState::Succeeded
+        });
     let index = usize::from(owed.version).saturating_sub(1);
     done.skip(index).map(|operation| order.money(operation.amount_minor)).next()
 }

@@ -15,7 +15,7 @@ use ordermill_ports::objects::ObjectError;
 use ordermill_ports::{Delivery, Submission};
 
 use crate::archive_object::ArchiveObject;
-use crate::worker::{Worker, after, order_id};
+use crate::worker::{Worker, order_id};
 
 /// Orders that wait to become quiet, at most; beyond it the role reads on later from its cursor.
 const WAITING_MAX: usize = 8_192;
@@ -39,7 +39,8 @@ pub(super) async fn run(worker: Worker) {
         }
         while let Some(batch) = waiting.take_quiet(&worker.settings.archive_settle, worker.settings.archive_batch) {
             let began = Instant::now();
-            archive(&worker, batch).await;
+            let deliveries: Vec<Delivery> = batch.iter().flatten().cloned().collect();
+            worker.guard(Step::Archive, &deliveries, archive(&worker, batch)).await;
             keep_to_share(&worker, began.elapsed()).await;
             if worker.is_stopping() {
                 return;
@@ -140,7 +141,8 @@ async fn archive(worker: &Worker, batch: Vec<Vec<Delivery>>) {
 }
 
 async fn compose(worker: &Worker, order: &Arc<Order>) -> Result<(String, bytes::Bytes), ObjectError> {
-    let events = worker.parts.queries.order_events(order.id, 0).await.map_err(|error| ObjectError(error.to_string()))?;
+    let events =
+        worker.parts.queries.order_events(order.id, 0).await.map_err(|error| ObjectError(error.to_string()))?;
     Ok((ArchiveObject::key(order.id, order.created_at), ArchiveObject::of(order, &events).into()))
 }
 
@@ -158,15 +160,7 @@ fn report(order: &Order, deliveries: Vec<Delivery>) -> Vec<Submission> {
 
 /// Not written: tried again later, in the end a dead letter.
 fn put_off(worker: &Worker, deliveries: Vec<Delivery>, error: &ObjectError) -> Vec<Submission> {
-    let put_off = |delivery: Delivery| {
-        let tries = delivery.tries.saturating_add(1);
-        let wait = Step::Archive.row().retry.delay_after(tries, worker.parts.random.unit());
-        Submission::settle(match wait {
-            Some(wait) => delivery.retry(after(worker.now(), wait), error.to_string()),
-            None => delivery.dead_letter(error.to_string()),
-        })
-    };
-    deliveries.into_iter().map(put_off).collect()
+    deliveries.into_iter().map(|delivery| worker.put_off(Step::Archive, delivery, error.to_string())).collect()
 }
 
 /// While mails are waiting, pauses for the rest of the time that is not the archive's.

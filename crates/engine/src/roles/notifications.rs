@@ -19,13 +19,17 @@ use crate::worker::{Worker, after};
 pub(super) async fn run(worker: Worker) {
     let max = worker.settings.mail_batch.min(worker.parts.mailer.batch_max()).max(1);
     while let Some(deliveries) = worker.receive(max).await {
-        let Some(deliveries) = worker.look_up(deliveries).await else { continue };
-        let mut batch = Batch::default();
-        for (delivery, order) in deliveries {
-            batch.add(&worker, delivery, order, max).await;
-        }
-        batch.hand_over(&worker).await;
+        worker.guard(Step::Notify, &deliveries, send(&worker, deliveries.clone(), max)).await;
     }
+}
+
+async fn send(worker: &Worker, deliveries: Vec<Delivery>, max: usize) {
+    let Some(deliveries) = worker.look_up(deliveries).await else { return };
+    let mut batch = Batch::default();
+    for (delivery, order) in deliveries {
+        batch.add(worker, delivery, order, max).await;
+    }
+    batch.hand_over(worker).await;
 }
 
 /// One owed mail with the delivery it belongs to.
@@ -89,7 +93,9 @@ impl Batch {
         for entry in self.entries {
             let result = match &entry.unwritable {
                 Some(reason) => Err(MailError::Refused(reason.clone())),
-                None => results.next().unwrap_or_else(|| Err(MailError::Unavailable("the mailer gave no answer".to_owned()))),
+                None => results
+                    .next()
+                    .unwrap_or_else(|| Err(MailError::Unavailable("the mailer gave no answer".to_owned()))),
             };
             if result.is_ok() {
                 sent += 1;

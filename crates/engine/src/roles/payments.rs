@@ -3,6 +3,7 @@
 //! Every call carries a key of order, operation and attempt, so a delivery that comes twice asks the same thing twice and gets the
 //! same answer. A missing answer is never taken for a no: it is looked up, then asked again under the same key.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::stream::FuturesUnordered;
@@ -14,7 +15,7 @@ use ordermill_core::process::Step;
 use ordermill_ports::payments::PaymentError;
 use ordermill_ports::{Delivery, Submission};
 
-use crate::worker::{Worker, after};
+use crate::worker::{PANICKED, Worker};
 
 /// Results in one commit.
 const BATCH: usize = 512;
@@ -53,14 +54,23 @@ pub(super) async fn run(worker: Worker) {
     }
 }
 
-/// Does what is due for the order, if anything, and says what becomes of the delivery.
+/// [`act`], with a panic turned into another try of this delivery alone.
 async fn handle(worker: &Worker, delivery: Delivery, order: Option<Arc<Order>>) -> Submission {
+    let acting = AssertUnwindSafe(act(worker, delivery.clone(), order)).catch_unwind();
+    acting.await.unwrap_or_else(|_| {
+        worker.report_panic();
+        worker.put_off(Step::Authorize, delivery, PANICKED.to_owned())
+    })
+}
+
+/// Does what is due for the order, if anything, and says what becomes of the delivery.
+async fn act(worker: &Worker, delivery: Delivery, order: Option<Arc<Order>>) -> Submission {
     let Some((order, request)) = order.and_then(|order| due_request(&order).map(|request| (order, request))) else {
         return Submission::settle(delivery.ack());
     };
     match ask(worker, &request).await {
         Ok(answer) => {
-            let input = result_input(&request, answer, &delivery);
+            let input = result_input(&request, answer, delivery.version);
             // What else is due has no delivery of its own when it waited for this answer.
             let settlement = if has_more_due(&order, &request) {
                 delivery.retry(worker.now(), "another operation of the order is due".to_owned())
@@ -88,21 +98,18 @@ async fn ask(worker: &Worker, request: &PaymentRequest) -> Result<PaymentAnswer,
 /// No answer: the delivery is parked, and the order says so unless nothing was sent.
 fn follow_up(worker: &Worker, delivery: Delivery, request: &PaymentRequest, error: &PaymentError) -> Submission {
     let step = Step::of_operation(request.key.operation.kind);
-    let tries = delivery.tries.saturating_add(1);
-    let wait = step.row().retry.delay_after(tries, worker.parts.random.unit());
-    let longest = step.row().retry.longest;
-    let due = after(worker.now(), wait.unwrap_or(longest));
-    tracing::debug!(order_id = %request.key.order_id, operation = %request.key.operation, tries, %error, "no answer");
-    let input = match error {
-        PaymentError::BreakerOpen => return Submission::settle(delivery.retry(due, error.to_string())),
-        PaymentError::Timeout | PaymentError::Unavailable(_) => result_input(request, PaymentAnswer::Unknown, &delivery),
-    };
-    Submission::settling(input, delivery.retry(due, error.to_string()))
+    tracing::debug!(order_id = %request.key.order_id, operation = %request.key.operation, %error, "no answer");
+    let version = delivery.version;
+    let mut submission = worker.put_off(step, delivery, error.to_string());
+    if !matches!(error, PaymentError::BreakerOpen) {
+        submission.input = result_input(request, PaymentAnswer::Unknown, version);
+    }
+    submission
 }
 
-fn result_input(request: &PaymentRequest, answer: PaymentAnswer, delivery: &Delivery) -> Input {
+fn result_input(request: &PaymentRequest, answer: PaymentAnswer, cause: u32) -> Input {
     let result = PaymentResult { key: request.key, answer };
-    Input::new(Body::PaymentResult(result)).caused_by(delivery.version)
+    Input::new(Body::PaymentResult(result)).caused_by(cause)
 }
 
 fn has_more_due(order: &Order, done: &PaymentRequest) -> bool {

@@ -1,0 +1,48 @@
+use std::sync::atomic::Ordering;
+
+use ordermill_core::event::EventType;
+use ordermill_core::order::Status;
+use ordermill_core::policy::Policy;
+
+use crate::world::{Provider, World};
+
+#[tokio::test]
+async fn a_mail_whose_commit_failed_is_taken_back_and_sent_once() {
+    let world = World::with(Provider::willing(), Policy::default()).await;
+    world.ledger.failures.store(2, Ordering::SeqCst);
+    let id = world.place("ok").await;
+    world.wait_for(id, |order| order.status == Status::Confirmed && order.due_mails().next().is_none()).await;
+    let mails = world.postbox.mails.lock().clone();
+    assert_eq!(mails.len(), 1, "{mails:?}");
+    assert_eq!(world.postbox.rolled_back.load(Ordering::SeqCst), 2);
+    assert_eq!(world.count(id, EventType::NotificationSent).await, 1);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_postbox_that_is_full_for_a_moment_gets_the_mail_later() {
+    let world = World::with(Provider::willing(), Policy::default()).await;
+    world.postbox.failures.store(1, Ordering::SeqCst);
+    let id = world.place("ok").await;
+    world.wait_for(id, |order| order.status == Status::Confirmed && order.due_mails().next().is_none()).await;
+    assert_eq!(world.postbox.mails.lock().len(), 1);
+    assert_eq!(world.count(id, EventType::OrderAttention).await, 0);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn many_orders_have_one_mail_each() {
+    let world = World::with(Provider::willing(), Policy::default()).await;
+    let mut ids = Vec::new();
+    for _ in 0..300 {
+        ids.push(world.place("ok").await);
+    }
+    for id in &ids {
+        world.wait_for(*id, |order| order.status == Status::Confirmed && order.due_mails().next().is_none()).await;
+    }
+    let mut mails = world.postbox.mails.lock().clone();
+    mails.sort_unstable();
+    mails.dedup();
+    assert_eq!(mails.len(), 300);
+    world.stop().await;
+}
