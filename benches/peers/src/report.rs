@@ -1,0 +1,144 @@
+//! The table of all runs, and the ratio.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::Engine;
+use crate::load::Run;
+
+/// Every run so far.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    runs: Vec<Entry>,
+}
+
+#[derive(Debug, Serialize)]
+struct Entry {
+    #[serde(serialize_with = "engine_name")]
+    engine: Engine,
+    connections: usize,
+    #[serde(flatten)]
+    run: Run,
+}
+
+fn engine_name<S: serde::Serializer>(engine: &Engine, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(engine.name())
+}
+
+impl Engine {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Restate => "Restate",
+            Self::Ordermill => "Ordermill",
+        }
+    }
+}
+
+/// The runs of one engine at one number of connections.
+struct Cell {
+    median: f64,
+    least: f64,
+    most: f64,
+    p50_ms: Option<f64>,
+    p99_ms: Option<f64>,
+}
+
+impl Report {
+    /// Takes one more run.
+    pub fn add(&mut self, engine: Engine, connections: usize, run: Run) {
+        self.runs.push(Entry { engine, connections, run });
+    }
+
+    fn cell(&self, engine: Engine, connections: usize) -> Option<Cell> {
+        let of_cell = |entry: &&Entry| entry.engine == engine && entry.connections == connections;
+        let runs: Vec<Run> = self.runs.iter().filter(of_cell).map(|entry| entry.run).collect();
+        let rates = sorted(runs.iter().map(|run| run.fulfilled_per_second));
+        Some(Cell {
+            median: median(&rates)?,
+            least: *rates.first()?,
+            most: *rates.last()?,
+            p50_ms: median(&sorted(runs.iter().filter_map(|run| run.p50_ms))),
+            p99_ms: median(&sorted(runs.iter().filter_map(|run| run.p99_ms))),
+        })
+    }
+
+    fn connections(&self) -> Vec<usize> {
+        let mut connections: Vec<usize> = self.runs.iter().map(|entry| entry.connections).collect();
+        connections.sort_unstable();
+        connections.dedup();
+        connections
+    }
+
+    /// The best median over all numbers of connections.
+    fn best(&self, engine: Engine) -> Option<f64> {
+        self.connections()
+            .into_iter()
+            .filter_map(|connections| self.cell(engine, connections))
+            .map(|cell| cell.median)
+            .max_by(f64::total_cmp)
+    }
+}
+
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values
+}
+
+/// The one in the middle, or the mean of the two there.
+fn median(sorted: &[f64]) -> Option<f64> {
+    let (low, high) = (sorted.get(sorted.len().checked_sub(1)? / 2)?, sorted.get(sorted.len() / 2)?);
+    Some(f64::midpoint(*low, *high))
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "Orders fulfilled per second: the median of the runs, with the lowest and the highest.\n")?;
+        writeln!(f, "| connections | engine | orders/s | p50 ms | p99 ms | ratio |")?;
+        writeln!(f, "|---:|---|---:|---:|---:|---:|")?;
+        for connections in self.connections() {
+            let base = self.cell(Engine::Restate, connections).map(|cell| cell.median);
+            for engine in [Engine::Restate, Engine::Ordermill] {
+                let Some(cell) = self.cell(engine, connections) else { continue };
+                let Cell { median, least, most, p50_ms, p99_ms } = cell;
+                let ms = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"));
+                let ratio = base.map_or_else(|| "-".to_owned(), |base| format!("{:.1}", median / base));
+                let (p50, p99, name) = (ms(p50_ms), ms(p99_ms), engine.name());
+                writeln!(
+                    f,
+                    "| {connections} | {name} | {median:.0} [{least:.0}-{most:.0}] | {p50} | {p99} | {ratio} |"
+                )?;
+            }
+        }
+        if let (Some(theirs), Some(ours)) = (self.best(Engine::Restate), self.best(Engine::Ordermill)) {
+            writeln!(f, "\nbest against best: {ours:.0} / {theirs:.0} = {:.1}", ours / theirs)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_of_odd_and_even_numbers_of_runs() {
+        assert_eq!(median(&[]), None);
+        assert_eq!(median(&[4.0]), Some(4.0));
+        assert_eq!(median(&[1.0, 3.0]), Some(2.0));
+        assert_eq!(median(&[1.0, 2.0, 9.0]), Some(2.0));
+    }
+
+    #[test]
+    fn the_ratio_is_ours_by_theirs() {
+        let mut report = Report::default();
+        let run = |rate| Run { fulfilled_per_second: rate, p50_ms: Some(1.0), p99_ms: None };
+        report.add(Engine::Restate, 16, run(100.0));
+        report.add(Engine::Ordermill, 16, run(2_500.0));
+        report.add(Engine::Restate, 64, run(200.0));
+        let text = report.to_string();
+        assert!(text.contains("| 16 | Ordermill | 2500 [2500-2500] | 1.0 | - | 25.0 |"), "{text}");
+        assert!(text.contains("best against best: 2500 / 200 = 12.5"), "{text}");
+    }
+}
