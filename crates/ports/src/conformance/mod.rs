@@ -9,8 +9,14 @@
 
 pub mod books;
 pub mod clock;
+pub mod gateway;
 pub mod harness;
+pub mod ledger;
+pub mod mailer;
+pub mod objects;
+pub mod payments;
 pub mod shop;
+mod suites;
 
 pub use clock::ManualClock;
 pub use harness::{Backend, Harness, Settings, run};
