@@ -116,8 +116,8 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`].
-    pub async fn retry(&self, id: &str, note: Option<&str>) -> Result<Order, Error> {
-        self.clear(id, "retry", note).await
+    pub async fn retry(&self, id: &str) -> Result<Order, Error> {
+        self.read(self.request(Method::POST, &["v1", "orders", id, "retry"])).await
     }
 
     /// Leaves what an order waits for as it is.
@@ -125,12 +125,8 @@ impl Client {
     /// # Errors
     /// [`Error`].
     pub async fn resolve(&self, id: &str, note: Option<&str>) -> Result<Order, Error> {
-        self.clear(id, "resolve", note).await
-    }
-
-    async fn clear(&self, id: &str, how: &str, note: Option<&str>) -> Result<Order, Error> {
         let body = note.map_or_else(|| json!({}), |note| json!({ "note": note }));
-        self.read(self.request(Method::POST, &["v1", "orders", id, how]).json(&body)).await
+        self.read(self.request(Method::POST, &["v1", "orders", id, "resolve"]).json(&body)).await
     }
 }
 

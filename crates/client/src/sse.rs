@@ -99,7 +99,7 @@ impl Live {
             return Err(Error::Lost { url: self.client.base.clone(), cause });
         }
         self.resumes += 1;
-        let path = ["v1", "orders", &self.order_id, "stream"];
+        let path = ["v1", "orders", &self.order_id, "events", "stream"];
         let mut request = self.client.request(Method::GET, &path).header("Accept", "text/event-stream");
         if let Some(id) = &self.last_id {
             request = request.header("Last-Event-ID", id);

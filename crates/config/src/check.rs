@@ -24,9 +24,20 @@ pub fn problems(config: &Config) -> Vec<(&'static str, String)> {
     report("http.streams_max", within(config.http.streams_max, 1, 1_000_000));
     report("intake.undecided_max", within(config.intake.undecided_max, 1, 10_000_000));
     report("provider.concurrency", within(config.provider.concurrency, 1, 10_000));
-    report("provider.breaker_failures", within(config.provider.breaker_failures, 1, 1_000_000));
-    report("sandbox.fail_before_rate", rate(config.sandbox.fail_before_rate));
-    report("sandbox.fail_after_rate", rate(config.sandbox.fail_after_rate));
+    report("provider.breaker_failure_rate", rate(config.provider.breaker_failure_rate));
+    report("provider.breaker_calls_min", within(config.provider.breaker_calls_min, 1, 1_000_000));
+    let faults = [
+        ("sandbox.fail_before_rate", config.sandbox.fail_before_rate),
+        ("sandbox.lose_answer_rate", config.sandbox.lose_answer_rate),
+        ("sandbox.slow_rate", config.sandbox.slow_rate),
+    ];
+    for (key, fault) in faults {
+        report(key, rate(fault));
+    }
+    let together: f64 = faults.iter().map(|(_, fault)| fault).sum();
+    if together > 1.0 {
+        report("sandbox.slow_rate", Err("the three rates of faults must not exceed 1 together".to_owned()));
+    }
     report("notifications.from", Email::new(address(&config.notifications.from)).map(drop));
     report("notifications.batch", within(config.notifications.batch, 1, 10_000));
     report("archive.share_percent", within(config.archive.share_percent, 1, 100));

@@ -93,12 +93,14 @@ fn listening_beyond_loopback_is_refused_unless_chosen_by_name() {
 
 #[test]
 fn rates_and_whole_numbers_are_read_from_every_layer() {
-    let file = "[sandbox]\nfail_before_rate = 0\nfail_after_rate = 0.25\n";
-    let effective = load(Some(file), &[("ORDERMILL_SANDBOX__FAIL_BEFORE_RATE", "1")], &[]).expect("valid");
-    assert_eq!(effective.config.sandbox.fail_before_rate, 1.0);
-    assert_eq!(setting(&effective, "sandbox.fail_after_rate").value, "0.25");
-    let found = problems(None, &[("ORDERMILL_SANDBOX__FAIL_AFTER_RATE", "NaN")], &[]);
+    let file = "[sandbox]\nfail_before_rate = 0\nlose_answer_rate = 0.25\n";
+    let effective = load(Some(file), &[("ORDERMILL_SANDBOX__FAIL_BEFORE_RATE", "0.5")], &[]).expect("valid");
+    assert_eq!(effective.config.sandbox.fail_before_rate, 0.5);
+    assert_eq!(setting(&effective, "sandbox.lose_answer_rate").value, "0.25");
+    let found = problems(None, &[("ORDERMILL_SANDBOX__LOSE_ANSWER_RATE", "NaN")], &[]);
     assert!(found[0].contains("from 0 to 1"), "{found:?}");
+    let found = problems(Some(file), &[("ORDERMILL_SANDBOX__FAIL_BEFORE_RATE", "1")], &[]);
+    assert!(found[0].contains("must not exceed 1 together"), "{found:?}");
     let found = problems(None, &[("ORDERMILL_SANDBOX__FSYNC", "yes")], &[]);
     assert!(found[0].contains("ORDERMILL_SANDBOX__FSYNC: sandbox.fsync"), "{found:?}");
 }

@@ -131,17 +131,21 @@ pub struct Intake {
 }
 
 /// `[provider]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
     /// How long one call may take.
     pub timeout: Period,
     /// Calls under way at once.
     pub concurrency: usize,
-    /// Failures in a row after which calls are held back.
-    pub breaker_failures: u32,
-    /// For how long.
-    pub breaker_pause: Period,
+    /// Share of failures at which calls are held back, 0 to 1.
+    pub breaker_failure_rate: f64,
+    /// Calls in the window below which nothing is held back.
+    pub breaker_calls_min: u32,
+    /// The time over which calls are judged.
+    pub breaker_window: Period,
+    /// How long calls are held back.
+    pub breaker_open_for: Period,
 }
 
 /// `[sandbox]`
@@ -157,7 +161,9 @@ pub struct Sandbox {
     /// Share of calls that fail before anything is done, 0 to 1.
     pub fail_before_rate: f64,
     /// Share of calls whose answer is lost after they were carried out, 0 to 1.
-    pub fail_after_rate: f64,
+    pub lose_answer_rate: f64,
+    /// Share of calls that are slow, 0 to 1.
+    pub slow_rate: f64,
 }
 
 /// `[notifications]`
