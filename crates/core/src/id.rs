@@ -53,6 +53,13 @@ pub fn check_text(text: &str, max: usize) -> Result<(), IdError> {
     Ok(())
 }
 
+/// Cuts a text that goes into an event to `max` characters. Callers' texts are checked long before; those of providers and mail
+/// servers are as long as these like.
+pub(crate) fn clip_text(text: &str, max: usize) -> Box<str> {
+    let end = text.char_indices().nth(max).map_or(text.len(), |(end, _)| end);
+    text[..end].into()
+}
+
 /// The id of an order: `ord_` and a version 7 UUID in hexadecimal, so ids sort by the time they were made.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrderId(Uuid);

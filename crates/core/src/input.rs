@@ -26,7 +26,7 @@ pub struct Input {
 pub struct Key {
     /// The key.
     pub key: IdempotencyKey,
-    /// Of the request.
+    /// Of the request: for an order [`PlaceOrder::fingerprint`], for anything else what it asks and of what.
     pub fingerprint: Fingerprint,
 }
 

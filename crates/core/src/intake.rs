@@ -2,13 +2,18 @@
 //!
 //! Every field is checked, and every violation is reported at once, each with the path of its field.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::id::{CorrelationId, OrderId, ProductId, check_text};
 use crate::input::{Admission, PlaceOrder, PutProduct, RequestedLine};
-use crate::limits::{FREE_JSON_BYTES_MAX, ORDER_LINES_MAX, QUANTITY_MAX, STOCK_UNITS_MAX, TEXT_CHARS_MAX};
+use crate::limits::{
+    EVENT_BYTES_MAX, FREE_JSON_BYTES_MAX, ID_CHARS_MAX, JSON_DEPTH_MAX, ORDER_LINES_MAX, QUANTITY_MAX, STOCK_UNITS_MAX,
+    TEXT_CHARS_MAX, TRACEPARENT_BYTES_MAX,
+};
 use crate::mail::Email;
 use crate::money::Money;
 
@@ -141,6 +146,9 @@ impl Checks {
         if bytes > FREE_JSON_BYTES_MAX {
             self.report(field, format!("must have at most {FREE_JSON_BYTES_MAX} bytes of JSON, has {bytes}"));
         }
+        if value.is_some_and(|value| is_deeper(value, JSON_DEPTH_MAX)) {
+            self.report(field, format!("must be nested at most {JSON_DEPTH_MAX} deep"));
+        }
     }
 
     fn text(&mut self, field: &str, text: &str) {
@@ -155,6 +163,16 @@ impl Checks {
             _ => Err(self.0),
         }
     }
+}
+
+/// Whether arrays and objects are nested more than `max` deep. Goes no deeper than that itself.
+fn is_deeper(value: &Value, max: usize) -> bool {
+    let mut children: Box<dyn Iterator<Item = &Value>> = match value {
+        Value::Array(values) => Box::new(values.iter()),
+        Value::Object(values) => Box::new(values.values()),
+        _ => return false,
+    };
+    max == 0 || children.any(|child| is_deeper(child, max - 1))
 }
 
 /// What the payment provider takes an order without a payment method to mean.
@@ -185,6 +203,7 @@ impl OrderDraft {
             checks.report("metadata", "must be an object");
         }
         checks.free_json("metadata", self.metadata.as_ref());
+        check_event_size(&mut checks, &self.lines);
         let required = customer_id.zip(payment_method).zip(lines);
         let request = required.map(|((customer_id, payment_method), lines)| PlaceOrder {
             order_id,
@@ -232,7 +251,50 @@ fn check_lines(checks: &mut Checks, drafts: &[LineDraft]) -> Option<Vec<Requeste
         };
         lines.extend(product_id.map(|product_id| RequestedLine { product_id, quantity: draft.quantity, unit_price }));
     }
+    check_product_quantities(checks, drafts);
     Some(lines)
+}
+
+/// Lines of one product count together. Reported at the line where the sum becomes too large.
+fn check_product_quantities(checks: &mut Checks, drafts: &[LineDraft]) {
+    if drafts.len() < 2 {
+        return;
+    }
+    let mut sums: BTreeMap<&str, i64> = BTreeMap::new();
+    for (index, draft) in drafts.iter().enumerate() {
+        // A quantity that is wrong by itself is reported already.
+        let quantity = if (1..=QUANTITY_MAX).contains(&draft.quantity) { draft.quantity } else { 0 };
+        let before = sums.entry(&draft.product_id).or_default();
+        let after = *before + quantity;
+        if *before <= QUANTITY_MAX && after > QUANTITY_MAX {
+            let message = format!("must be at most {QUANTITY_MAX} with all lines of this product, is {after}");
+            checks.report(&format!("lines[{index}].quantity"), message);
+        }
+        *before = after;
+    }
+}
+
+/// Bytes of a line in `order.placed` beside its product id: keys, punctuation and the longest numbers.
+const LINE_BYTES: usize = 80;
+/// Bytes of everything else in `order.placed`: two free JSON values, and six short texts at four bytes a character.
+const PLACEMENT_BYTES: usize = 2 * FREE_JSON_BYTES_MAX + 6 * 4 * ID_CHARS_MAX + 1024;
+
+/// Many lines with long product ids in a script of several bytes a character can be more than one event may hold.
+fn check_event_size(checks: &mut Checks, drafts: &[LineDraft]) {
+    let room = EVENT_BYTES_MAX - PLACEMENT_BYTES;
+    let in_json = |draft: &LineDraft| serde_json::to_string(&draft.product_id).map_or(0, |id| id.len()) + LINE_BYTES;
+    if drafts.len() > ORDER_LINES_MAX
+        || drafts.iter().map(|draft| 2 * draft.product_id.len() + LINE_BYTES).sum::<usize>() <= room
+    {
+        return;
+    }
+    let bytes: usize = drafts.iter().map(in_json).sum();
+    if bytes > room {
+        checks.report(
+            "lines",
+            format!("must have at most {room} bytes in all as stored, has {bytes}: the product ids are too long"),
+        );
+    }
 }
 
 impl ProductDraft {
@@ -277,11 +339,11 @@ impl ProductDraft {
 }
 
 impl PlaceOrder {
-    /// The same with what ties it to the caller's own logs and traces.
+    /// The same with what ties it to the caller's own logs and traces. A trace context that is too long to be one is left out.
     #[must_use]
     pub fn traced(mut self, correlation_id: Option<CorrelationId>, traceparent: Option<Box<str>>) -> Self {
         self.correlation_id = correlation_id;
-        self.traceparent = traceparent;
+        self.traceparent = traceparent.filter(|context| context.len() <= TRACEPARENT_BYTES_MAX);
         self
     }
 }

@@ -16,14 +16,18 @@ pub const EMAIL_CHARS_MAX: usize = 254;
 /// Characters of a reason, a note or a name given by a person.
 pub const TEXT_CHARS_MAX: usize = 500;
 
+/// Bytes of a W3C trace context. Version 00 has 55; later ones may add a little.
+pub const TRACEPARENT_BYTES_MAX: usize = 128;
+
 /// Bytes of the JSON text of a shipping address or of an order's metadata, each. Keeps an `order.placed` event of 500 lines
-/// below [`EVENT_BYTES_MAX`].
+/// with product ids of 128 ASCII letters below [`EVENT_BYTES_MAX`]; longer ids in bytes are checked when an order is taken in.
 pub const FREE_JSON_BYTES_MAX: usize = 8 * 1024;
 
 /// Bytes of one event's data. SNS and SQS take 256 KiB; half of it leaves room for the envelope and for batching.
 pub const EVENT_BYTES_MAX: usize = 128 * 1024;
 
-/// Events of one order. A hundred times what a long life needs; a caller that loops is stopped here.
+/// Events of one order from which on callers can ask nothing more of it. A hundred times what a long life needs; a caller that loops
+/// is stopped here. Results and deadlines are still taken.
 pub const ORDER_EVENTS_MAX: u32 = 10_000;
 
 /// Refunds of one order that may be asked for in its life.

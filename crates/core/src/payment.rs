@@ -194,6 +194,10 @@ pub struct Payment {
     pub refunded: i64,
     /// The provider's name of the authorization; captures, voids and refunds refer to it.
     pub authorization: Option<ProviderRef>,
+    /// Whether the authorization still holds money: neither captured, voided nor expired. Says so for an order that costs nothing
+    /// as well, whose amounts are all zero.
+    #[serde(default)]
+    pub authorization_open: bool,
     /// Everything asked of the provider, oldest first.
     pub operations: Vec<Operation>,
 }
@@ -211,12 +215,15 @@ impl Payment {
         self.captured - self.refunded
     }
 
-    /// Asked to be given back, and not refused.
+    /// Asked to be given back and not yet known to be. A refund that a person has dealt with counts for ever: the money may have
+    /// gone back by another way, and must not go twice.
     #[must_use]
     pub fn refunds_pending(&self) -> i64 {
+        let counts = |operation: &&Operation| operation.is_open() || operation.state == OperationState::Superseded;
         self.operations
             .iter()
-            .filter(|operation| operation.id.kind == OperationKind::Refund && operation.is_open())
+            .filter(|operation| operation.id.kind == OperationKind::Refund)
+            .filter(counts)
             .map(|operation| operation.amount_minor)
             .sum()
     }
@@ -270,6 +277,20 @@ impl Payment {
                 operation.since = at;
             }
         }
+    }
+
+    /// One operation ended the authorization. Nothing can come of any other capture or void of it: what they would be answered
+    /// follows from the provider's terminal state.
+    pub(crate) fn close_authorization(&mut self, by: OperationId, state: OperationState, at: Timestamp) {
+        self.authorization_open = false;
+        for operation in &mut self.operations {
+            let moot = matches!(operation.id.kind, OperationKind::Capture | OperationKind::Void) && operation.is_open();
+            if operation.id != by && moot {
+                operation.state = OperationState::Superseded;
+                operation.since = at;
+            }
+        }
+        self.set_state(by, state, at);
     }
 }
 

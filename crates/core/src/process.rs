@@ -174,7 +174,7 @@ pub struct Row {
     pub does: &'static str,
     /// What it records when it worked.
     pub success: &'static [E],
-    /// What it records when it did not.
+    /// What it records when it did not, or when it came too late and is undone.
     pub failure: &'static [E],
     /// The step that takes it back.
     pub undo: Option<Step>,
@@ -198,37 +198,41 @@ const MAIL: Retry = retry(1_000, 120_000, Some(10), GiveUp::Attention);
 const ARCHIVE: Retry = retry(1_000, 600_000, Some(12), GiveUp::DeadLetter);
 
 /// The whole order process. Rows of a step and of its undo are neighbours.
+///
+/// One operation of an order is asked of the provider at a time. So the steps that can have others before them react to what takes
+/// those out of the way as well: a void to a capture that failed late, a refund to the refund before it, both to an operation that
+/// was given to a person.
 #[rustfmt::skip]
 pub const TABLE: &[Row] = &[
     Row { step: Step::Authorize, role: Role::Payments,
           reacts_to: &[E::OrderPlaced, E::OrderAttentionCleared],
           does: "hold the total on the customer's account",
-          success: &[E::PaymentAuthorized], failure: &[E::PaymentDeclined, E::OrderRejected], undo: Some(Step::Void),
+          success: &[E::PaymentAuthorized], failure: &[E::PaymentUnknown, E::PaymentDeclined, E::OrderRejected, E::PaymentVoidRequested], undo: Some(Step::Void),
           deadline: "unknown budget, then attention", retry: FOLLOW_UP },
     Row { step: Step::Void, role: Role::Payments,
-          reacts_to: &[E::PaymentVoidRequested, E::OrderAttentionCleared],
+          reacts_to: &[E::PaymentVoidRequested, E::PaymentCaptureFailed, E::OrderAttention, E::OrderAttentionCleared],
           does: "let go of the held money",
-          success: &[E::PaymentVoided], failure: &[E::PaymentVoidFailed, E::OrderAttention], undo: None,
+          success: &[E::PaymentVoided, E::PaymentExpired], failure: &[E::PaymentUnknown, E::PaymentVoidFailed, E::OrderAttention, E::PaymentCaptured, E::PaymentRefundRequested], undo: None,
           deadline: "unknown budget, then attention", retry: FOLLOW_UP },
     Row { step: Step::Reserve, role: Role::Inventory,
-          reacts_to: &[E::PaymentAuthorized],
+          reacts_to: &[E::PaymentAuthorized, E::OrderAttentionCleared],
           does: "hold every line, all or none, until it expires",
           success: &[E::InventoryReserved], failure: &[E::InventoryRejected, E::PaymentVoidRequested, E::OrderRejected], undo: Some(Step::Sweep),
           deadline: "none: one commit", retry: LEDGER_ONLY },
     Row { step: Step::Sweep, role: Role::Sweeper,
           reacts_to: &[],
           does: "take back stock that is not paid in time; report states that last too long; give up on unknown answers",
-          success: &[E::InventoryExpired, E::PaymentVoidRequested, E::OrderRejected], failure: &[], undo: None,
+          success: &[E::InventoryExpired, E::PaymentVoidRequested, E::OrderRejected, E::OrderAttention, E::OrderOverdue], failure: &[], undo: None,
           deadline: "reservation ttl, time budget of each state", retry: LEDGER_ONLY },
     Row { step: Step::Capture, role: Role::Payments,
           reacts_to: &[E::InventoryReserved, E::OrderAttentionCleared],
           does: "take the held money",
-          success: &[E::PaymentCaptured, E::OrderConfirmed], failure: &[E::PaymentCaptureFailed, E::InventoryReleased, E::PaymentVoidRequested, E::OrderRejected], undo: Some(Step::Refund),
+          success: &[E::PaymentCaptured, E::OrderConfirmed], failure: &[E::PaymentUnknown, E::PaymentCaptureFailed, E::PaymentExpired, E::InventoryReleased, E::PaymentVoidRequested, E::OrderRejected, E::PaymentRefundRequested], undo: Some(Step::Refund),
           deadline: "unknown budget, then attention; reservation ttl", retry: FOLLOW_UP },
     Row { step: Step::Refund, role: Role::Payments,
-          reacts_to: &[E::PaymentRefundRequested, E::OrderAttentionCleared],
+          reacts_to: &[E::PaymentRefundRequested, E::PaymentRefunded, E::PaymentRefundFailed, E::OrderAttention, E::OrderAttentionCleared],
           does: "give captured money back",
-          success: &[E::PaymentRefunded], failure: &[E::PaymentRefundFailed, E::OrderAttention], undo: None,
+          success: &[E::PaymentRefunded], failure: &[E::PaymentUnknown, E::PaymentRefundFailed, E::OrderAttention], undo: None,
           deadline: "unknown budget, then attention", retry: FOLLOW_UP },
     Row { step: Step::Notify, role: Role::Notifications,
           reacts_to: &[E::OrderConfirmed, E::OrderRejected, E::OrderCancelled, E::PaymentRefunded, E::OrderShipped, E::ParcelMoved, E::OrderDelivered, E::OrderAttentionCleared],
@@ -241,7 +245,8 @@ pub const TABLE: &[Row] = &[
           success: &[E::ParcelMoved, E::OrderShipped, E::OrderDelivered], failure: &[E::OrderAttention], undo: None,
           deadline: "shipping and delivery budgets", retry: LEDGER_ONLY },
     Row { step: Step::Archive, role: Role::Archive,
-          reacts_to: &[E::OrderConfirmed, E::OrderRejected, E::OrderCancelled, E::PaymentVoided, E::PaymentExpired, E::PaymentRefunded, E::OrderShipped,
+          reacts_to: &[E::OrderConfirmed, E::OrderRejected, E::OrderCancelled, E::PaymentDeclined, E::PaymentUnknown, E::PaymentCaptureFailed,
+                       E::PaymentVoidRequested, E::PaymentVoided, E::PaymentExpired, E::PaymentRefundRequested, E::PaymentRefunded, E::OrderShipped,
                        E::ParcelMoved, E::OrderDelivered, E::OrderReturned, E::NotificationSent, E::NotificationSkipped, E::NotificationFailed,
                        E::OrderAttention, E::OrderAttentionCleared, E::OrderOverdue],
           does: "write the order with its timeline to one object, rewritten at each later change",

@@ -2,6 +2,8 @@
 
 use crate::decide::Decision;
 use crate::event::{AttentionCleared, AttentionRaised, Event, Remedy};
+use crate::id::clip_text;
+use crate::limits::TEXT_CHARS_MAX;
 use crate::mail::MailState;
 use crate::order::Order;
 use crate::payment::OperationState;
@@ -9,12 +11,12 @@ use crate::process::Step;
 use crate::refusal::Refusal;
 
 pub(super) fn event(step: Step, reason: &str) -> Event {
-    Event::OrderAttention(AttentionRaised { step, reason: reason.into() })
+    Event::OrderAttention(AttentionRaised { step, reason: clip_text(reason, TEXT_CHARS_MAX) })
 }
 
-/// A role gave up. Raised once per step.
+/// A role gave up. Raised once per step until a person has dealt with it, however many steps there are.
 pub(super) fn raise(order: &Order, step: Step, reason: &str) -> Decision {
-    if order.attention.as_ref().is_some_and(|attention| attention.step == step) {
+    if order.attention_steps.contains(&step) {
         return Decision::unchanged(order.id);
     }
     Decision::order(order.id, vec![event(step, reason)])
@@ -31,6 +33,6 @@ pub(super) fn clear(order: &Order, remedy: Remedy, note: Option<&str>) -> Result
     if remedy == Remedy::Resolved && order.status.is_undecided() {
         return Err(Refusal::NotResolvable { status: order.status });
     }
-    let cleared = AttentionCleared { remedy, note: note.map(Into::into) };
+    let cleared = AttentionCleared { remedy, note: note.map(|note| clip_text(note, TEXT_CHARS_MAX)) };
     Ok(Decision::order(order.id, vec![Event::OrderAttentionCleared(cleared)]))
 }

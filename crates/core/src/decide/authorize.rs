@@ -10,10 +10,12 @@ use crate::process::Step;
 /// The answer to an authorize. On an order that ended meanwhile the money is let go of again.
 pub(super) fn authorize_result(order: &Order, operation: &Operation, result: &PaymentResult) -> Decision {
     let attempt = result.key.attempt;
-    if !operation.is_open() || attempt != operation.attempt {
+    let answered = matches!(operation.state, OperationState::Succeeded | OperationState::Refused);
+    if answered || attempt != operation.attempt {
         return Decision::unchanged(order.id);
     }
     let events = match &result.answer {
+        // Also where a person had resolved it: the money is held, whatever was thought of it.
         PaymentAnswer::Succeeded { provider_ref } => {
             let amount_minor = operation.amount_minor;
             let provider_ref = provider_ref.clone();
@@ -23,6 +25,9 @@ pub(super) fn authorize_result(order: &Order, operation: &Operation, result: &Pa
                 events.push(request_void(order, amount_minor));
             }
             events
+        }
+        PaymentAnswer::Refused { .. } | PaymentAnswer::Unknown if !operation.is_open() => {
+            return Decision::unchanged(order.id);
         }
         PaymentAnswer::Refused { reason } => {
             let mut events =
@@ -49,13 +54,14 @@ pub(super) fn request_void(order: &Order, amount_minor: i64) -> Event {
 
 /// The undo of authorize for an order that is about to end: nothing to do where nothing is held.
 pub(super) fn undo_authorize(order: &Order) -> Option<Event> {
-    (order.payment.held() > 0).then(|| request_void(order, order.payment.held()))
+    order.payment.authorization_open.then(|| request_void(order, order.payment.held()))
 }
 
-/// The answer to a void.
+/// The answer to a void. Whatever it says of the authorization is taken as long as our books have it open, also where a person had
+/// resolved the void.
 pub(super) fn void_result(order: &Order, operation: &Operation, result: &PaymentResult) -> Decision {
     let attempt = result.key.attempt;
-    if !operation.is_open() || attempt != operation.attempt {
+    if !order.payment.authorization_open || attempt != operation.attempt {
         return Decision::unchanged(order.id);
     }
     let done = Done { operation: operation.id, attempt, amount_minor: operation.amount_minor };
@@ -68,9 +74,13 @@ pub(super) fn void_result(order: &Order, operation: &Operation, result: &Payment
             Decision::order(order.id, vec![Event::PaymentExpired(done)])
         }
         // A capture was under way when the order was called off, and won at the provider.
-        PaymentAnswer::Refused { reason: DeclineReason::AlreadyCaptured } if order.payment.held() > 0 => {
+        PaymentAnswer::Refused { reason: DeclineReason::AlreadyCaptured }
+            if order.payment.last(OperationKind::Capture).is_some() =>
+        {
             super::capture::captured_late(order)
         }
+        // Heard before, or resolved by a person.
+        PaymentAnswer::Refused { .. } if operation.refused || !operation.is_open() => Decision::unchanged(order.id),
         PaymentAnswer::Refused { reason } => {
             let refused = Refused { operation: operation.id, attempt, reason: *reason };
             let attention = attention::event(Step::Void, reason.as_str());

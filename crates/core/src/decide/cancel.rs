@@ -2,6 +2,8 @@
 
 use crate::decide::{Decision, authorize, refund, reserve};
 use crate::event::{Cancelled, Event};
+use crate::id::clip_text;
+use crate::limits::TEXT_CHARS_MAX;
 use crate::order::{Order, Status};
 use crate::refusal::Refusal;
 
@@ -17,10 +19,11 @@ pub(super) fn cancel(order: &Order, reason: &str) -> Result<Decision, Refusal> {
     let (released, stock) = reserve::release(order);
     let mut events: Vec<Event> = released.into_iter().collect();
     events.extend(authorize::undo_authorize(order));
+    // What is being refunded already comes back by itself.
     let refundable = refund::refundable(order);
     if refundable > 0 {
         events.push(refund::request_event(order, refundable, None));
     }
-    events.push(Event::OrderCancelled(Cancelled { reason: reason.into() }));
+    events.push(Event::OrderCancelled(Cancelled { reason: clip_text(reason, TEXT_CHARS_MAX) }));
     Ok(Decision::order(order.id, events).with_stock(stock))
 }

@@ -1,10 +1,11 @@
 //! Taking the money. Its undo, the refund, is in the file beside.
 
-use crate::decide::{Decision, authorize, refund, reserve};
+use crate::decide::{Decision, attention, authorize, refund, reserve, track};
 use crate::event::{Done, Empty, Event, Refused, Rejected};
 use crate::input::{PaymentAnswer, PaymentResult};
 use crate::order::{Order, RejectReason, Status};
 use crate::payment::{DeclineReason, Operation, OperationKind, OperationState};
+use crate::process::Step;
 
 /// The answer to a capture. On an order that ended meanwhile the money goes back.
 pub(super) fn capture_result(order: &Order, operation: &Operation, result: &PaymentResult) -> Decision {
@@ -16,9 +17,8 @@ pub(super) fn capture_result(order: &Order, operation: &Operation, result: &Paym
         PaymentAnswer::Succeeded { .. } => match operation.state {
             OperationState::Succeeded | OperationState::Refused => Decision::unchanged(order.id),
             _ if wanted => confirm(order, operation),
-            // Everything held was let go of: a capture after that is a contradiction at the provider.
-            _ if order.payment.held() <= 0 => Decision::unchanged(order.id),
-            _ => captured_late(order),
+            _ if order.payment.authorization_open => captured_late(order),
+            _ => attention::raise(order, Step::Capture, "the provider reports a capture of money it had let go of"),
         },
         PaymentAnswer::Refused { .. } | PaymentAnswer::Unknown if !operation.is_open() => Decision::unchanged(order.id),
         PaymentAnswer::Refused { reason } => refused(order, operation, *reason, wanted),
@@ -28,7 +28,8 @@ pub(super) fn capture_result(order: &Order, operation: &Operation, result: &Paym
 
 fn confirm(order: &Order, operation: &Operation) -> Decision {
     let done = Done { operation: operation.id, attempt: operation.attempt, amount_minor: operation.amount_minor };
-    let events = vec![Event::PaymentCaptured(done), Event::OrderConfirmed(Empty {})];
+    let mut events = vec![Event::PaymentCaptured(done), Event::OrderConfirmed(Empty {})];
+    events.extend(track::catch_up(order));
     Decision::order(order.id, events).with_stock(reserve::sell(order))
 }
 
@@ -38,8 +39,12 @@ pub(super) fn captured_late(order: &Order) -> Decision {
         return Decision::unchanged(order.id);
     };
     let done = Done { operation: operation.id, attempt: operation.attempt, amount_minor: operation.amount_minor };
-    let refund = refund::request_event(order, operation.amount_minor, None);
-    Decision::order(order.id, vec![Event::PaymentCaptured(done), refund])
+    let mut events = vec![Event::PaymentCaptured(done)];
+    // An order that cost nothing has nothing to give back.
+    if operation.amount_minor > 0 {
+        events.push(refund::request_event(order, operation.amount_minor, None));
+    }
+    Decision::order(order.id, events)
 }
 
 fn refused(order: &Order, operation: &Operation, reason: DeclineReason, wanted: bool) -> Decision {

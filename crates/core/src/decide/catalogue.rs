@@ -3,9 +3,9 @@
 use crate::decide::Decision;
 use crate::event::{Event, StockAdjustedBy, StockSetTo, Subject};
 use crate::facts::Facts;
-use crate::id::ProductId;
+use crate::id::{ProductId, clip_text};
 use crate::input::PutProduct;
-use crate::limits::STOCK_UNITS_MAX;
+use crate::limits::{STOCK_UNITS_MAX, TEXT_CHARS_MAX};
 use crate::product::Product;
 use crate::refusal::Refusal;
 use crate::stock::StockChange;
@@ -45,7 +45,7 @@ pub(super) fn set_stock(
     expected_version: Option<u64>,
 ) -> Result<Decision, Refusal> {
     let from = stock_of(facts, product_id, expected_version)?;
-    check_range(from, to - from)?;
+    check_range(from, to.saturating_sub(from))?;
     let mut decision = about(product_id);
     decision.events.push(Event::StockSet(StockSetTo { from, to }));
     decision.stock.push(available(product_id, to - from));
@@ -63,7 +63,7 @@ pub(super) fn adjust_stock(
     let from = stock_of(facts, product_id, expected_version)?;
     check_range(from, delta)?;
     let mut decision = about(product_id);
-    decision.events.push(Event::StockAdjusted(StockAdjustedBy { delta, reason: reason.into() }));
+    decision.events.push(Event::StockAdjusted(StockAdjustedBy { delta, reason: clip_text(reason, TEXT_CHARS_MAX) }));
     decision.stock.push(available(product_id, delta));
     Ok(decision)
 }

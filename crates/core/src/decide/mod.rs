@@ -37,7 +37,8 @@ pub struct Decision {
     pub events: Vec<Event>,
     /// The changes of stock, in the order of product ids.
     pub stock: Vec<StockChange>,
-    /// The idempotency record to keep.
+    /// The idempotency record to keep. Also beside a [`replay`](Self::replay): a key that came with a known order reference is used
+    /// from then on.
     pub record: Option<(IdempotencyKey, Record)>,
     /// The first answer to this key or order reference, when the input came before.
     pub replay: Option<Answer>,
@@ -81,8 +82,7 @@ pub fn decide(facts: &impl Facts, input: &Input, policy: &Policy, now: Timestamp
     }
     let mut decision = dispatch(facts, input, policy, now)?;
     if let Some(key) = &input.key
-        && decision.replay.is_none()
-        && let Some(answer) = first_answer(facts, &decision)
+        && let Some(answer) = decision.replay.clone().or_else(|| first_answer(facts, &decision))
     {
         let expires_at = now.saturating_add(policy.idempotency_ttl).unwrap_or(Timestamp::MAX);
         decision.record = Some((key.key.clone(), Record { fingerprint: key.fingerprint, answer, expires_at }));
@@ -93,7 +93,9 @@ pub fn decide(facts: &impl Facts, input: &Input, policy: &Policy, now: Timestamp
 fn dispatch(facts: &impl Facts, input: &Input, policy: &Policy, now: Timestamp) -> Result<Decision, Refusal> {
     let order = match input.body.order_id() {
         Some(order_id) => match facts.order(order_id) {
-            Some(order) if order.version >= ORDER_EVENTS_MAX => return Err(Refusal::TooManyEvents),
+            Some(order) if order.version >= ORDER_EVENTS_MAX && is_repeatable(&input.body) => {
+                return Err(Refusal::TooManyEvents);
+            }
             Some(order) => order,
             None => return Err(Refusal::OrderNotFound { order_id }),
         },
@@ -115,6 +117,12 @@ fn dispatch(facts: &impl Facts, input: &Input, policy: &Policy, now: Timestamp) 
             without_order(facts, input)
         }
     }
+}
+
+/// What callers can ask of one order without end. What follows by itself (results, deadlines, acknowledgements) is always taken: money
+/// would be lost otherwise, and each is bounded by what was asked.
+const fn is_repeatable(body: &Body) -> bool {
+    matches!(body, Body::Refund { .. } | Body::Return { .. } | Body::ParcelMoved { .. } | Body::ClearAttention { .. })
 }
 
 fn without_order(facts: &impl Facts, input: &Input) -> Result<Decision, Refusal> {

@@ -2,7 +2,9 @@
 
 use crate::decide::{Decision, attention};
 use crate::event::{Event, MailNotSent, MailSent};
+use crate::id::clip_text;
 use crate::input::MailResult;
+use crate::limits::TEXT_CHARS_MAX;
 use crate::mail::{MailKind, MailState};
 use crate::order::Order;
 use crate::process::Step;
@@ -21,7 +23,7 @@ pub(super) fn mail_result(order: &Order, template: MailKind, version: u16, resul
             vec![Event::NotificationSkipped(MailNotSent { template, version, reason })]
         }
         MailResult::Failed { reason } => {
-            let failed = MailNotSent { template, version, reason: reason.clone() };
+            let failed = MailNotSent { template, version, reason: clip_text(reason, TEXT_CHARS_MAX) };
             vec![Event::NotificationFailed(failed), attention::event(Step::Notify, reason)]
         }
     };

@@ -16,10 +16,15 @@ pub(super) fn place(
     request: &PlaceOrder,
     fingerprint: Option<Fingerprint>,
 ) -> Result<Decision, Refusal> {
-    if facts.order(request.order_id).is_some() {
-        return Ok(Decision::replay(Answer::Order(request.order_id)));
+    // A reference is compared by the order's own content, whatever else a key stands for.
+    let fingerprint = fingerprint.filter(|_| request.order_ref.is_none()).unwrap_or_else(|| request.fingerprint());
+    if let Some(present) = facts.order(request.order_id) {
+        return if present.placement.fingerprint == fingerprint {
+            Ok(Decision::replay(Answer::Order(request.order_id)))
+        } else {
+            Err(Refusal::IdempotencyKeyReused)
+        };
     }
-    let fingerprint = fingerprint.unwrap_or_else(|| request.fingerprint());
     if let Some(order_ref) = &request.order_ref
         && let Some(taken) = facts.order_ref(order_ref)
     {
