@@ -3,6 +3,7 @@
 
 mod dependencies;
 mod errors;
+mod links;
 mod sizes;
 mod stray;
 mod tree;
