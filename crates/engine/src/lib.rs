@@ -7,6 +7,7 @@
 //! deliveries come again, and what the ledger says decides what is left to do.
 
 pub mod archive_object;
+pub mod audit;
 pub mod mail;
 mod roles;
 mod settings;
