@@ -37,7 +37,7 @@ pub struct Decision {
     pub events: Vec<Event>,
     /// The changes of stock, in the order of product ids.
     pub stock: Vec<StockChange>,
-    /// The idempotency record to keep. Also beside a [`replay`](Self::replay): a key that came with a known order reference is used
+    /// The idempotency record to keep. Also beside a [`replay`](Self#structfield.replay): a key that came with a known order reference is used
     /// from then on.
     pub record: Option<(IdempotencyKey, Record)>,
     /// The first answer to this key or order reference, when the input came before.
