@@ -46,10 +46,15 @@ pub(super) fn judge(history: &OrderHistory, report: &mut Report<'_>) -> Judged {
         }
     };
     let (mut sound, mut stock_known) = (true, true);
-    for violation in check_order(&order) {
+    let violations = check_order(&order);
+    let sums_broken = violations.iter().any(|violation| is_sum(violation.invariant));
+    for violation in violations {
         sound = false;
         stock_known &= violation.invariant != Invariant::StockMatchesStatus;
-        report.find(Finding::of_violation(history.id, violation));
+        // Sums that do not add up match no status either; that is told once.
+        if !(sums_broken && violation.invariant == Invariant::MoneyMatchesStatus) {
+            report.find(Finding::of_violation(history.id, violation));
+        }
     }
     if order.placement.customer_email.is_some() && was_skipped_for_no_address(history) {
         sound = false;
@@ -57,6 +62,10 @@ pub(super) fn judge(history: &OrderHistory, report: &mut Report<'_>) -> Judged {
         report.of_order(Invariant::OutcomeWasMailed, history.id, detail);
     }
     Judged { order: Some(order), comparable: complete && sound, stock_known: complete && stock_known }
+}
+
+const fn is_sum(invariant: Invariant) -> bool {
+    matches!(invariant, Invariant::AuthorizedMoney | Invariant::CapturedMoney)
 }
 
 /// Folds an order's events.

@@ -20,10 +20,29 @@ impl Records {
     pub fn of(snapshot: &mut dyn LedgerSnapshot) -> Self {
         let mut records = Self { mailbox_end: snapshot.mailbox_end().unwrap(), ..Self::default() };
         let Self { orders, products, refs, keys, .. } = &mut records;
-        snapshot.each_order(&mut |order| Ok(orders.push(order))).unwrap();
-        snapshot.each_product(&mut |product| Ok(products.push(product))).unwrap();
-        snapshot.each_order_ref(&mut |order_ref, id| Ok(refs.push((order_ref, id)))).unwrap();
-        snapshot.each_key(&mut |key, record| Ok(keys.push((key.to_owned(), record)))).unwrap();
+        let read = snapshot.each_order(&mut |order| {
+            orders.push(order);
+            Ok(())
+        });
+        let read = read.and_then(|()| {
+            snapshot.each_product(&mut |product| {
+                products.push(product);
+                Ok(())
+            })
+        });
+        let read = read.and_then(|()| {
+            snapshot.each_order_ref(&mut |order_ref, id| {
+                refs.push((order_ref, id));
+                Ok(())
+            })
+        });
+        let read = read.and_then(|()| {
+            snapshot.each_key(&mut |key, record| {
+                keys.push((key.to_owned(), record));
+                Ok(())
+            })
+        });
+        read.unwrap();
         records
     }
 
