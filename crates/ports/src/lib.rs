@@ -8,6 +8,7 @@ pub mod bus;
 pub mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod decorator;
 pub mod ledger;
 pub mod mailer;
 pub mod objects;

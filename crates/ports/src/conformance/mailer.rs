@@ -62,7 +62,8 @@ async fn deliver_all(mailer: &dyn Mailer, mails: &[Mail]) -> Option<u64> {
 
 /// The store holds exactly these mails, each once.
 fn assert_stored(harness: &dyn Harness, mails: &[&Mail]) {
-    let mut stored: Vec<_> = harness.stored().into_iter().map(|mail| (mail.message_id, mail.order_id, mail.kind)).collect();
+    let mut stored: Vec<_> =
+        harness.stored().into_iter().map(|mail| (mail.message_id, mail.order_id, mail.kind)).collect();
     let mut expected: Vec<_> =
         mails.iter().map(|mail| (mail.message_id.clone(), Some(mail.order_id), Some(mail.kind))).collect();
     stored.sort();

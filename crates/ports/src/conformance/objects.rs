@@ -126,7 +126,7 @@ pub async fn readers_see_whole_objects_only(harness: &dyn Harness) {
             assert!(object.iter().all(|byte| *byte == object[0]));
         }
     };
-    futures_util::join!(writer, reader);
+    tokio::join!(writer, reader);
     let twins = join_all((0..8_u8).map(|fill| store.put(version(fill)))).await;
     assert!(twins.iter().flatten().all(Result::is_ok));
     assert_eq!(read(&*store, "k").await.map(|object| object.len()), Some(200_000));

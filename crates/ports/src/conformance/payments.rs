@@ -119,7 +119,10 @@ pub async fn a_refusal_is_kept_and_the_next_attempt_is_judged_anew(harness: &dyn
     }
     assert!(!worked(&account.ask(OperationKind::Authorize, 1, 2, 500).await));
     account.method = harness.works();
-    assert!(!worked(&account.ask(OperationKind::Authorize, 1, 1, 500).await), "the first attempt was answered for ever");
+    assert!(
+        !worked(&account.ask(OperationKind::Authorize, 1, 1, 500).await),
+        "the first attempt was answered for ever"
+    );
     assert!(worked(&account.ask(OperationKind::Authorize, 1, 3, 500).await));
 }
 
