@@ -1,1 +1,41 @@
-//! The HTTP interface: /v1, health, metrics, OpenAPI.
+//! The HTTP interface: `/v1`, health, metrics, and the documentation the server carries with it.
+//!
+//! Architecture invariant: there is no business rule here. [`ordermill_core::intake`] checks shapes, the ledger decides, and this
+//! crate turns bytes into inputs and outcomes into bytes. It knows no backend: it stands on the ports.
+
+mod admission;
+mod body;
+mod bulk;
+mod cloud_event;
+mod correlation;
+mod cursor;
+mod dead_letters;
+mod docs;
+mod error_code;
+mod etag;
+mod feed;
+mod frame;
+mod health;
+mod idempotency;
+mod json;
+mod lines;
+mod metrics;
+mod openapi;
+mod orders;
+mod prefer;
+mod problem;
+mod products;
+mod query;
+mod representation;
+mod router;
+mod server;
+mod settings;
+mod state;
+mod stock;
+
+pub use metrics::{REQUEST_SECONDS, REQUESTS_TOTAL};
+pub use openapi::openapi;
+pub use router::router;
+pub use server::serve;
+pub use settings::Settings;
+pub use state::App;

@@ -1,0 +1,155 @@
+//! JSON from outside: how deep it may go, and what is said when it is not as it should be.
+
+use ordermill_core::intake::Violation;
+use ordermill_core::limits::JSON_DEPTH_MAX;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use crate::error_code::{ErrorCode, MALFORMED_JSON, TOO_DEEP};
+use crate::problem::Problem;
+
+/// Reads a value. What is no JSON is 400 with its place; what is JSON of another shape is `shape` with the path of its field.
+///
+/// # Errors
+/// The problem to answer with.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], shape: &'static ErrorCode) -> Result<T, Problem> {
+    check_depth(bytes)?;
+    // The path of a wrong field costs time on every field, so it is asked for only when something is wrong.
+    let value = serde_json::from_slice(bytes).map_err(|error| explain::<T>(bytes, &error, shape))?;
+    // serde also reads an object's fields from an array, by their place; that is nothing to offer to callers.
+    if bytes.trim_ascii_start().first() == Some(&b'{') {
+        return Ok(value);
+    }
+    Err(Problem::field(shape, "(body)", "must be an object"))
+}
+
+/// Looks at brackets alone, before anything is built or recurses.
+fn check_depth(bytes: &[u8]) -> Result<(), Problem> {
+    let mut depth = 0_usize;
+    let mut in_text = false;
+    let mut escaped = false;
+    for (offset, byte) in bytes.iter().enumerate() {
+        if in_text {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => in_text = false,
+                _ => {}
+            }
+            continue;
+        }
+        match byte {
+            b'"' => in_text = true,
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > JSON_DEPTH_MAX {
+                    let detail = format!("at byte {offset} it is nested deeper than {JSON_DEPTH_MAX} levels");
+                    return Err(Problem::new(&TOO_DEEP, detail));
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error, shape: &'static ErrorCode) -> Problem {
+    if error.classify() != Category::Data {
+        return Problem::new(&MALFORMED_JSON, error.to_string());
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+        Ok(_) => Problem::new(shape, error.to_string()),
+        Err(located) => {
+            let violation = violation(&located.path().to_string(), &located.inner().to_string());
+            Problem::violations(shape, vec![violation])
+        }
+    }
+}
+
+/// Turns serde's words into a field and a message. A field that is missing is part of the path; serde names it in its message.
+fn violation(path: &str, message: &str) -> Violation {
+    let message = message.rsplit_once(" at line ").map_or(message, |(message, _place)| message);
+    let parent = if path == "." { "" } else { path };
+    let child = |name: &str| match parent {
+        "" => name.to_owned(),
+        parent if parent == name || parent.ends_with(&format!(".{name}")) => parent.to_owned(),
+        parent => format!("{parent}.{name}"),
+    };
+    let named = |prefix: &str| message.strip_prefix(prefix)?.split('`').next();
+    if let Some(name) = named("missing field `") {
+        return Violation::new(child(name), "is required");
+    }
+    if let Some(name) = named("unknown field `") {
+        return Violation::new(child(name), "is not a field known here");
+    }
+    if let Some(name) = named("duplicate field `") {
+        return Violation::new(child(name), "is given more than once");
+    }
+    let field = if parent.is_empty() { "(body)" } else { parent };
+    Violation::new(field, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use ordermill_core::intake::OrderDraft;
+
+    use super::*;
+    use crate::error_code::INVALID_ORDER;
+
+    fn refuse(text: &str) -> (&'static str, Option<(String, String)>) {
+        let problem = parse::<OrderDraft>(text.as_bytes(), &INVALID_ORDER).expect_err("it is not an order");
+        (problem.code.code, problem.errors.first().map(|error| (error.field.clone(), error.message.clone())))
+    }
+
+    fn field(text: &str) -> (String, String) {
+        let (code, field) = refuse(text);
+        assert_eq!(code, "invalid_order");
+        field.expect("the field is named")
+    }
+
+    #[test]
+    fn what_is_no_json_is_malformed() {
+        for bad in ["", "{", "{\"customer_id\":\"c\",", "nul", "{} x", "{\"customer_id\":1e999}", "{\"a\":\"\\ud800\"}"]
+        {
+            assert_eq!(refuse(bad).0, "malformed_json", "{bad:?}");
+        }
+        let problem =
+            parse::<OrderDraft>(b"{\"customer_id\":\"\xff\",\"lines\":[]}", &INVALID_ORDER).expect_err("bad UTF-8");
+        assert_eq!(problem.code.code, "malformed_json");
+        assert!(problem.detail.contains("line 1 column"), "{}", problem.detail);
+    }
+
+    #[test]
+    fn depth_is_counted_outside_of_texts() {
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(check_depth(nested(JSON_DEPTH_MAX).as_bytes()).is_ok());
+        assert!(check_depth(nested(JSON_DEPTH_MAX + 1).as_bytes()).is_err());
+        assert!(check_depth(format!("\"\\\"{}\"", nested(100)).as_bytes()).is_ok());
+        assert_eq!(refuse(&"[".repeat(1_000_000)).0, "too_deep");
+    }
+
+    #[test]
+    fn the_field_is_named() {
+        assert_eq!(field("{\"lines\":[]}"), ("customer_id".into(), "is required".into()));
+        assert_eq!(
+            field("{\"customer_id\":\"c\",\"lines\":[{\"product_id\":\"p\"}]}"),
+            ("lines[0].quantity".into(), "is required".into())
+        );
+        assert_eq!(
+            field("{\"customer_id\":\"c\",\"lines\":[],\"colour\":1}"),
+            ("colour".into(), "is not a field known here".into())
+        );
+        let (name, message) = field("{\"customer_id\":7,\"lines\":[]}");
+        assert_eq!(name, "customer_id");
+        assert!(message.contains("expected a string"), "{message}");
+        let (name, _) =
+            field("{\"customer_id\":\"c\",\"lines\":[{\"product_id\":\"p\",\"quantity\":99999999999999999999}]}");
+        assert_eq!(name, "lines[0].quantity");
+        let price = "{\"customer_id\":\"c\",\"lines\":[{\"product_id\":\"p\",\"quantity\":1,\"unit_price\":{\"amount_minor\":1.5,\"currency\":\"USD\"}}]}";
+        assert_eq!(field(price).0, "lines[0].unit_price.amount_minor");
+        assert_eq!(field("[]").0, "(body)");
+        assert_eq!(field("{\"customer_id\":\"c\",\"customer_id\":\"d\",\"lines\":[]}").0, "customer_id");
+    }
+}

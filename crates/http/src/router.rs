@@ -1,0 +1,76 @@
+//! Every route, grouped by who calls it.
+
+use axum::Router;
+use axum::routing::get;
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::error_code::{METHOD_NOT_ALLOWED, NOT_FOUND};
+use crate::frame::FrameLayer;
+use crate::openapi::Document;
+use crate::problem::Problem;
+use crate::state::{App, Shared, State};
+use crate::{dead_letters, docs, feed, health, orders, products, stock};
+
+/// The interface as a router: for tests, and for hosts that bring their own server.
+pub fn router(app: App) -> Router {
+    with_state(&State::new(app))
+}
+
+pub(crate) fn with_state(state: &Shared) -> Router {
+    let (working, _) = working().split_for_parts();
+    let (watching, _) = watching().split_for_parts();
+    let watching = watching
+        .route("/openapi.json", get(docs::openapi_json))
+        .route("/docs", get(docs::docs))
+        .route("/errors", get(docs::error_pages))
+        .route("/errors/{code}", get(docs::error_page));
+    let working =
+        working.method_not_allowed_fallback(method_not_allowed).layer(FrameLayer::shedding(Shared::clone(state)));
+    watching
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .layer(FrameLayer::always(Shared::clone(state)))
+        .merge(working)
+        .with_state(Shared::clone(state))
+}
+
+/// Everything that is in the OpenAPI document.
+pub(crate) fn documented() -> OpenApiRouter<Shared> {
+    OpenApiRouter::with_openapi(Document::openapi()).merge(working()).merge(watching())
+}
+
+/// For shops, and for people who look after orders.
+fn working() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(orders::place::place, orders::read::list))
+        .routes(routes!(orders::read::get))
+        .routes(routes!(orders::events::list))
+        .routes(routes!(orders::stream::follow))
+        .routes(routes!(orders::actions::cancel))
+        .routes(routes!(orders::actions::refund))
+        .routes(routes!(orders::actions::retry))
+        .routes(routes!(orders::actions::resolve))
+        .routes(routes!(products::list, products::import))
+        .routes(routes!(products::get, products::put))
+        .routes(routes!(stock::list))
+        .routes(routes!(stock::get, stock::set))
+        .routes(routes!(stock::adjust))
+        .routes(routes!(feed::list))
+        .routes(routes!(dead_letters::list))
+        .routes(routes!(dead_letters::redrive))
+}
+
+/// For whoever keeps it running: answered however much is under way.
+fn watching() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(health::health)).routes(routes!(health::ready)).routes(routes!(health::metrics))
+}
+
+async fn not_found() -> Problem {
+    Problem::new(&NOT_FOUND, "there is nothing at this address; /docs lists what there is")
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(&METHOD_NOT_ALLOWED, "the methods that are possible here are in the Allow header")
+}

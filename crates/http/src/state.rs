@@ -1,0 +1,70 @@
+//! What the handlers share.
+
+use std::sync::Arc;
+
+use ordermill_ports::{Bus, Clock, Ledger, Queries, Random};
+use tokio::sync::watch;
+
+use crate::admission::Admission;
+use crate::metrics::RequestMetrics;
+use crate::settings::Settings;
+
+/// What the interface is put over.
+#[derive(Clone)]
+pub struct App {
+    /// Decides and commits.
+    pub ledger: Arc<dyn Ledger>,
+    /// Reads.
+    pub queries: Arc<dyn Queries>,
+    /// Gives and redrives dead letters.
+    pub bus: Arc<dyn Bus>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes order ids.
+    pub random: Arc<dyn Random>,
+    /// Renders the metrics of the process in the text format of Prometheus.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Limits and times.
+    pub settings: Settings,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// The app with what the interface itself keeps.
+pub(crate) struct State {
+    pub app: App,
+    pub admission: Admission,
+    pub metrics: RequestMetrics,
+    closing: watch::Sender<bool>,
+}
+
+/// One state for all handlers.
+pub(crate) type Shared = Arc<State>;
+
+impl State {
+    pub fn new(app: App) -> Shared {
+        let admission = Admission::new(&app.settings);
+        Arc::new(Self { app, admission, metrics: RequestMetrics::default(), closing: watch::Sender::new(false) })
+    }
+
+    /// Shutdown begins: what waits is answered, live streams end.
+    pub fn close(&self) {
+        self.closing.send_replace(true);
+    }
+
+    /// Whether shutdown has begun.
+    pub fn is_closing(&self) -> bool {
+        *self.closing.borrow()
+    }
+
+    /// Returns when shutdown begins.
+    pub async fn closed(&self) {
+        let mut closing = self.closing.subscribe();
+        // The sender is part of `self`, so it cannot be gone.
+        let _ = closing.wait_for(|closing| *closing).await;
+    }
+}
