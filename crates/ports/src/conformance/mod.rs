@@ -8,13 +8,16 @@
 //! Architecture invariant: a suite knows ports only. It never asks which adapter it is testing.
 
 pub mod books;
+pub mod bus;
 pub mod clock;
+pub mod durable;
 pub mod gateway;
 pub mod harness;
 pub mod ledger;
 pub mod mailer;
 pub mod objects;
 pub mod payments;
+pub mod queries;
 pub mod shop;
 mod suites;
 

@@ -6,6 +6,23 @@
 macro_rules! ledger_suite {
     ($harness:expr) => {
         $crate::conformance_cases! { $harness;
+            bus::dead_letters {
+                a_dead_letter_can_be_redriven, a_dead_letter_counts_its_tries, a_dead_letter_is_kept,
+                a_redrive_wakes_the_receiver, dead_letters_are_listed,
+            }
+            bus::delivery {
+                a_commit_wakes_the_receiver, a_laggard_does_not_block_the_rest, a_receive_can_be_given_up,
+                batches_are_bounded, each_role_gets_what_it_reacts_to, giving_back_wakes_the_receiver,
+                nothing_is_lost_under_load, receivers_share_a_role, what_is_given_back_comes_again,
+            }
+            bus::lag {
+                other_roles_events_are_no_lag, parked_deliveries_are_counted, the_lag_follows_the_work,
+            }
+            bus::settling {
+                a_refused_input_settles_all_the_same, a_retry_can_be_given_back, a_retry_comes_when_it_is_due,
+                a_retry_without_a_wait_comes_at_once, a_settlement_may_come_twice, an_effect_takes_its_delivery_along,
+                an_unchanged_input_settles, parked_deliveries_hold_up_nothing, roles_settle_apart,
+            }
             ledger::admission {
                 a_decided_order_makes_room, an_order_beyond_the_room_is_refused_after_a_wait, everything_else_passes,
                 what_fits_is_taken,
@@ -53,6 +70,37 @@ macro_rules! ledger_suite {
                 a_product_put_again_changes_nothing, setting_stock_leaves_what_is_held, stock_changes_are_guarded_by_version,
                 stock_opens_once, stock_stays_in_its_range, the_catalogue_decides_what_can_be_ordered,
             }
+            queries::catalogue {
+                an_unknown_product_is_none, lists_go_by_id,
+            }
+            queries::feed {
+                an_orders_events_are_those_of_the_feed, nothing_is_skipped_while_others_commit,
+                the_feed_can_be_resumed_anywhere,
+            }
+            queries::lists {
+                a_text_is_searched_exactly, changes_do_not_move_an_order_in_the_list, every_filter_picks_its_orders,
+                pages_are_stable_while_orders_come_in, the_last_page_is_the_last,
+            }
+            queries::orders {
+                events_begin_behind_a_version, every_field_comes_back, orders_are_counted, orders_come_as_asked,
+                reads_see_every_answered_commit, the_end_of_the_mailbox_is_kept,
+            }
+            queries::waits {
+                a_change_that_comes_is_told_to_all, a_change_that_has_happened_is_given_at_once, a_wait_can_be_given_up,
+                a_watcher_sees_the_end, an_order_can_be_awaited_before_it_is_placed,
+            }
+        }
+    };
+}
+
+/// Makes every case for a ledger whose commits outlive the process a test, beside those of [`ledger_suite!`](crate::ledger_suite).
+#[macro_export]
+macro_rules! durable_suite {
+    ($harness:expr) => {
+        $crate::conformance_cases! { @module $harness; durable = durable;
+            a_random_history_survives_reopening, answers_given_while_closing_are_kept, dead_letters_outlive_the_process,
+            keys_and_references_outlive_the_process, orders_go_on_where_they_were, sums_outlive_the_process,
+            unsettled_deliveries_come_again,
         }
     };
 }
@@ -62,14 +110,16 @@ macro_rules! ledger_suite {
 #[macro_export]
 macro_rules! conformance_cases {
     ($harness:expr; $($port:ident::$module:ident { $($case:ident,)+ })+) => {
-        $($crate::conformance_cases! { @module $harness; $port $module $($case)+ })+
+        $($crate::conformance_cases! { @module $harness; $module = $port::$module; $($case,)+ })+
     };
-    (@module $harness:expr; $port:ident $module:ident $($case:ident)+) => {
-        mod $module {
+    (@module $harness:expr; $name:ident = $($path:ident)::+; $($case:ident,)+) => {
+        mod $name {
+            use $crate::conformance::{run, $($path)::+ as cases};
+
             $(
                 #[test]
                 fn $case() {
-                    $crate::conformance::run($harness, $crate::conformance::$port::$module::$case);
+                    run($harness, cases::$case);
                 }
             )+
         }
@@ -81,7 +131,8 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     fn sources(dir: &Path) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(dir).expect("the sources are there").map(|entry| entry.expect("readable").path());
+        let entries =
+            std::fs::read_dir(dir).expect("the sources are there").map(|entry| entry.expect("readable").path());
         entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
     }
 

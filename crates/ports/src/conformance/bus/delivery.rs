@@ -1,0 +1,235 @@
+//! Which deliveries reach which role, and when.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ordermill_core::input::{Body, Input};
+use ordermill_core::order::Status;
+use ordermill_core::process::Role;
+
+use crate::bus::Delivery;
+use crate::conformance::Harness;
+use crate::conformance::shop::{QUIET, Shop};
+use crate::ledger::{Source, Submission};
+use crate::queries::Position;
+
+/// The events of the feed that a role reacts to, as they have to reach it the first time.
+async fn expected(shop: &Shop, role: Role) -> Vec<Delivery> {
+    let kinds = role.reacts_to();
+    let feed = shop.feed(Position(0)).await.into_iter();
+    let mine = feed.filter(|(_, recorded)| kinds.contains(&recorded.event.kind()));
+    let delivery = mine.map(|(position, recorded)| Delivery {
+        role,
+        position,
+        subject: recorded.subject,
+        version: recorded.version,
+        kind: recorded.event.kind(),
+        at: recorded.at,
+        tries: 0,
+    });
+    delivery.collect()
+}
+
+fn sorted(mut deliveries: Vec<Delivery>) -> Vec<Delivery> {
+    deliveries.sort_by_key(|delivery| delivery.position);
+    deliveries
+}
+
+async fn place_many(shop: &Shop, count: usize) {
+    let inputs = (0..count).map(|_| Submission::new(shop.placing(&[("apple", 1)])));
+    assert!(shop.submit(inputs.collect()).await.iter().all(Result::is_ok));
+}
+
+/// Each role is given every event of the types it reacts to, and no other.
+pub async fn each_role_gets_what_it_reacts_to(harness: &dyn Harness) {
+    let shop = Shop::open(harness).await;
+    shop.sell("apple", 100).await;
+    for status in [Status::Placed, Status::Authorized, Status::Reserved, Status::Confirmed, Status::Delivered] {
+        let id = shop.place(&[("apple", 2)]).await.id;
+        shop.drive(id, status).await;
+        if status != Status::Delivered {
+            shop.cancel(id).await;
+        }
+    }
+    let mut given = 0;
+    for role in Role::ALL {
+        let received = shop.receive_all(role).await;
+        given += received.len();
+        assert_eq!(sorted(received), expected(&shop, role).await, "{}", role.as_str());
+        shop.assert_quiet(role).await;
+    }
+    assert!(given > 30, "the orders gave the roles something to do");
+}
+
+/// What is handed out is not handed out again while it is not settled; new events come all the same.
+pub async fn a_laggard_does_not_block_the_rest(harness: &dyn Harness) {
+    let shop = Shop::open(harness).await;
+    shop.sell("apple", 1_000).await;
+    place_many(&shop, 1).await;
+    let laggard = shop.receive(Role::Payments, 10).await;
+    for _ in 0..20 {
+        place_many(&shop, 10).await;
+        let batch = shop.receive_all(Role::Payments).await;
+        assert_eq!(batch.len(), 10);
+        assert!(!batch.contains(&laggard[0]));
+        shop.settle(batch.into_iter().map(Delivery::ack)).await;
+    }
+    shop.settle(laggard.into_iter().map(Delivery::ack)).await;
+    shop.assert_quiet(Role::Payments).await;
+}
+
+/// A batch is never larger than asked for, and nothing is lost between two.
+pub async fn batches_are_bounded(harness: &dyn Harness) {
+    let shop = Shop::open(harness).await;
+    shop.sell("apple", 1_000).await;
+    place_many(&shop, 50).await;
+    let mut received = Vec::new();
+    for max in [1, 7, 2, 30, 5, 4, 1] {
+        // `receive` itself holds that a batch is within its bound.
+        let batch = shop.receive(Role::Payments, max).await;
+        assert!(batch.len() == max || received.len() + batch.len() <= 50);
+        received.extend(batch);
+    }
+    received.extend(shop.receive_all(Role::Payments).await);
+    assert_eq!(sorted(received), expected(&shop, Role::Payments).await);
+}
+
+/// Several receivers of one role share what there is: each delivery goes to one of them.
+pub async fn receivers_share_a_role(harness: &dyn Harness) {
+    const EVENTS: usize = 300;
+    let shop = Shop::open(harness).await;
+    shop.sell("apple", 1_000).await;
+    let mut receivers = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let shop = shop.share();
+        receivers.spawn(async move {
+            let mut mine = Vec::new();
+            while let Ok(batch) = tokio::time::timeout(QUIET * 4, shop.receive(Role::Payments, 7)).await {
+                mine.extend(batch);
+                tokio::task::yield_now().await;
+            }
+            mine
+        });
+    }
+    for _ in 0..EVENTS / 10 {
+        place_many(&shop, 10).await;
+    }
+    let received = receivers.join_all().await.concat();
+    assert_eq!(sorted(received), expected(&shop, Role::Payments).await);
+}
+
+/// A receiver that waits is woken by the commit it waits for, and not by one that is none of its business.
+pub async fn a_commit_wakes_the_receiver(harness: &dyn Harness) {
+    let shop = Shop::open(harness).await;
+    shop.sell("apple", 10).await;
+    let order = shop.place(&[("apple", 1)]).await;
+    let bus = Arc::clone(&shop.backend.bus);
+    let waiting = tokio::spawn(async move { bus.receive(Role::Inventory, 10).await.expect("receivable") });
+    tokio::time::sleep(QUIET).await;
+    assert!(!waiting.is_finished(), "inventory does not react to order.placed");
+    shop.drive(order.id, Status::Authorized).await;
+    let woken = tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it is woken");
+    assert_eq!(woken.expect("it ends well"), expected(&shop, Role::Inventory).await);
+}
+
+/// A receive that is given up has handed out nothing.
+pub async fn a_receive_can_be_given_up(harness: &dyn Harness) {
+    const EVENTS: usize = 200;
+    let shop = Shop::open(harness).await;
+    shop.sell("apple", 1_000).await;
+    let placing = shop.share();
+    let placing = tokio::spawn(async move {
+        for _ in 0..EVENTS {
+            let placed = placing.backend.ledger.submit_one(Source::Live, placing.placing(&[("apple", 1)])).await;
+            assert!(placed.is_ok());
+        }
+    });
+    let mut received = Vec::new();
+    let mut given_up = 0;
+    while received.len() < EVENTS {
+        let wait = Duration::from_micros(50 * (given_up % 8));
+        match tokio::time::timeout(wait, shop.receive(Role::Payments, 3)).await {
+            Ok(batch) => received.extend(batch),
+            Err(_) => given_up += 1,
+        }
+    }
+    placing.await.expect("everything is placed");
+    assert_eq!(sorted(received), expected(&shop, Role::Payments).await);
+    shop.assert_quiet(Role::Payments).await;
+}
+
+/// What is given back is handed out again, with no try counted; the rest of the batch is not.
+pub async fn what_is_given_back_comes_again(harness: &dyn Harness) {
+    let shop = Shop::open(harness).await;
+    shop.sell("apple", 1_000).await;
+    place_many(&shop, 6).await;
+    let batch = shop.receive_all(Role::Payments).await;
+    let (kept, back) = batch.split_at(3);
+    for _ in 0..3 {
+        shop.backend.bus.give_back(back.to_vec()).await;
+        assert_eq!(sorted(shop.receive_all(Role::Payments).await), back);
+    }
+    shop.backend.bus.give_back(back.to_vec()).await;
+    shop.settle(kept.iter().cloned().map(Delivery::ack)).await;
+    // What was settled meanwhile is not given back by it.
+    shop.backend.bus.give_back(kept.to_vec()).await;
+    let again = sorted(shop.receive_all(Role::Payments).await);
+    assert_eq!(again, back);
+    shop.settle(again.into_iter().map(Delivery::ack)).await;
+    shop.assert_quiet(Role::Payments).await;
+}
+
+/// A waiting receiver is woken by what another gives back.
+pub async fn giving_back_wakes_the_receiver(harness: &dyn Harness) {
+    let shop = Shop::open(harness).await;
+    shop.sell("apple", 10).await;
+    place_many(&shop, 1).await;
+    let batch = shop.receive(Role::Payments, 10).await;
+    let bus = Arc::clone(&shop.backend.bus);
+    let waiting = tokio::spawn(async move { bus.receive(Role::Payments, 10).await.expect("receivable") });
+    tokio::time::sleep(QUIET).await;
+    shop.backend.bus.give_back(batch.clone()).await;
+    let woken = tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it is woken");
+    assert_eq!(woken.expect("it ends well"), batch);
+}
+
+/// Roles that work while orders come in and settle what they did, some of it given back or tried again, deal with every event.
+pub async fn nothing_is_lost_under_load(harness: &dyn Harness) {
+    const ORDERS: usize = 400;
+    let shop = Shop::open(harness).await;
+    shop.sell("apple", 10_000).await;
+    let placing = shop.share();
+    let placing = tokio::spawn(async move {
+        for _ in 0..ORDERS / 20 {
+            place_many(&placing, 20).await;
+        }
+    });
+    let mut dealt_with = BTreeSet::new();
+    let mut turn = 0_usize;
+    while dealt_with.len() < ORDERS {
+        for delivery in shop.receive(Role::Payments, 16).await {
+            turn += 1;
+            match turn % 5 {
+                0 => shop.backend.bus.give_back(vec![delivery]).await,
+                1 => shop.settle([delivery.retry(shop.now(), "not now".to_owned())]).await,
+                _ => {
+                    assert!(dealt_with.insert(delivery.position), "what is settled does not come again: {delivery:?}");
+                    let cancel = match &delivery.subject {
+                        ordermill_core::event::Subject::Order(order_id) => {
+                            Body::Cancel { order_id: *order_id, reason: "no".into() }
+                        }
+                        product => panic!("{product:?} is nothing to pay"),
+                    };
+                    let submission = Submission::settling(Input::new(cancel), delivery.ack());
+                    let results = shop.backend.ledger.submit(Source::Results, vec![submission]).await;
+                    assert!(results[0].as_ref().is_ok_and(|outcome| outcome.changed));
+                }
+            }
+        }
+    }
+    placing.await.expect("everything is placed");
+    shop.assert_quiet(Role::Payments).await;
+    let books = shop.audit().await;
+    assert!(books.orders.values().all(|order| order.status == Status::Cancelled) && books.orders.len() == ORDERS);
+}
