@@ -4,5 +4,6 @@
 
 mod conformance;
 mod mbox;
+mod process;
 mod sandbox_journal;
 mod sandbox_magic;

@@ -30,3 +30,21 @@ macro_rules! gateway_cases {
         )+
     };
 }
+
+#[cfg(test)]
+mod tests {
+    /// A case that no suite names would never run.
+    #[test]
+    fn no_case_is_missing_in_its_suite() {
+        for source in [include_str!("payments.rs"), include_str!("mailer.rs"), include_str!("objects.rs")] {
+            let (suite, cases) = source.split_once("\npub trait Harness").expect("the suite comes first");
+            let cases = cases.split("\npub async fn ").skip(1).map(|case| case.split('(').next().unwrap_or_default());
+            let cases: Vec<&str> = cases.collect();
+            assert!(!cases.is_empty());
+            for case in cases {
+                let named = suite.split(|end: char| !(end.is_alphanumeric() || end == '_')).any(|word| word == case);
+                assert!(named, "{case} is in no suite");
+            }
+        }
+    }
+}
