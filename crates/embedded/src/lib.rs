@@ -4,3 +4,4 @@ pub mod mail;
 pub mod memory;
 pub mod objects;
 pub mod sandbox;
+pub mod sqlite;

@@ -1,0 +1,22 @@
+//! Products and their stock in memory: all of them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ordermill_core::id::ProductId;
+use ordermill_core::product::Product;
+use ordermill_core::stock::StockLevel;
+
+/// A product with its stock.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Item {
+    /// The catalogue's entry.
+    pub(super) product: Option<Arc<Product>>,
+    /// Its stock, once it was set.
+    pub(super) stock: Option<StockLevel>,
+    /// How many events the product has, those of its stock included.
+    pub(super) events: u32,
+}
+
+/// Every product, as committed.
+pub(super) type Catalogue = HashMap<ProductId, Item>;

@@ -1,0 +1,244 @@
+//! One moment of a ledger, as stored, for the auditor.
+
+use std::path::Path;
+
+use ordermill_core::event::{Recorded, Subject};
+use ordermill_core::id::{OrderId, OrderRef, ProductId};
+use ordermill_core::idempotency::Record;
+use ordermill_ports::audit::{AuditError, LedgerSnapshot, OrderHistory, OrderRow, ProductHistory};
+use rusqlite::{Connection, Row, Rows};
+
+use super::codec::{self, EVENT_COLUMNS, Types, natural, order_id_of, status_of};
+use super::error::{OpenError, StoreError};
+use super::trail::Trail;
+use super::{connection, load, read, schema};
+
+/// One moment of a ledger: a read-only connection in one read transaction. The ledger may be in use meanwhile, by this process or
+/// another.
+///
+/// Events are found here by what they say they belong to, not by the places that an order's row names: the auditor would not see
+/// a wrong place otherwise.
+pub struct Snapshot {
+    conn: Connection,
+    types: Types,
+}
+
+impl Snapshot {
+    /// Opens a ledger's database at this moment.
+    ///
+    /// # Errors
+    /// When there is none, when it is not a ledger or one of a newer program, or cannot be read.
+    pub fn open(path: &Path) -> Result<Self, AuditError> {
+        if !path.exists() {
+            return Err(AuditError(format!("there is no ledger at {}", path.display())));
+        }
+        let open = |error: OpenError| AuditError(error.to_string());
+        let conn =
+            connection::reader(path).map_err(|source| open(OpenError::Sqlite { path: path.to_owned(), source }))?;
+        if schema::check(&conn, path).map_err(open)? != schema::NEWEST {
+            let path = path.display();
+            return Err(AuditError(format!(
+                "the ledger {path} is of an older schema; serving it once brings it up to date"
+            )));
+        }
+        // The transaction takes its moment with its first read, and ends with the connection.
+        conn.execute_batch("BEGIN").map_err(StoreError::from)?;
+        let types = Types::load(&conn)?;
+        Ok(Self { conn, types })
+    }
+
+    /// The trails in the rows of orders that are not where the order's events are.
+    fn wrong_trails(&self) -> Result<Vec<String>, StoreError> {
+        let mut statement =
+            self.conn.prepare("SELECT id, trail FROM open_orders UNION ALL SELECT id, trail FROM closed_orders")?;
+        let mut rows = statement.query([])?;
+        let mut wrong = Vec::new();
+        while let Some(row) = rows.next()? {
+            let id = order_id_of(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?;
+            let trail = Trail::from_bytes(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?);
+            if let Err(StoreError::Unreadable(what)) =
+                trail.and_then(|trail| read::fold(&self.conn, &self.types, id, trail))
+            {
+                wrong.push(format!("the row of order {id} does not lead to its events: {what}"));
+            }
+        }
+        Ok(wrong)
+    }
+}
+
+fn blob<'a>(row: &'a Row<'_>, index: usize) -> Result<&'a [u8], StoreError> {
+    Ok(row.get_ref(index)?.as_blob().map_err(rusqlite::Error::from)?)
+}
+
+fn order_row(row: &Row<'_>) -> Result<OrderRow, StoreError> {
+    let customer: String = row.get(1)?;
+    let id = order_id_of(blob(row, 0)?)?;
+    Ok(OrderRow {
+        id,
+        customer_id: customer
+            .parse()
+            .map_err(|error| StoreError::Unreadable(format!("the customer of order {id}: {error}")))?,
+        status: status_of(row.get(2)?)?,
+        attention: row.get(3)?,
+        version: row.get(4)?,
+        open: row.get(5)?,
+    })
+}
+
+const ORDER_ROWS: &str = "SELECT id, customer_id, status, attention, version, 1 FROM open_orders
+    UNION ALL SELECT id, customer_id, status, attention, version, 0 FROM closed_orders ORDER BY 1";
+
+/// Positions of one kind of subject's events, sorted by subject and version. Only the small columns are sorted; the events
+/// themselves are read one by one, mostly near each other.
+fn sorted_positions(subject_type: &str) -> String {
+    format!(
+        "SELECT subject, position FROM events WHERE typeof(subject) = '{subject_type}' ORDER BY subject, version, position"
+    )
+}
+
+/// Gives the events of one subject after the other.
+struct Histories<'s> {
+    rows: Rows<'s>,
+    conn: &'s Connection,
+    types: &'s Types,
+    /// The first event of the next subject.
+    next: Option<Recorded>,
+}
+
+impl<'s> Histories<'s> {
+    fn begin(rows: Rows<'s>, conn: &'s Connection, types: &'s Types) -> Result<Self, StoreError> {
+        let mut histories = Self { rows, conn, types, next: None };
+        histories.next = histories.step()?;
+        Ok(histories)
+    }
+
+    fn step(&mut self) -> Result<Option<Recorded>, StoreError> {
+        let Some(row) = self.rows.next()? else { return Ok(None) };
+        let mut statement =
+            self.conn.prepare_cached(&format!("SELECT {EVENT_COLUMNS} FROM events WHERE position = ?1"))?;
+        let mut found = statement.query([row.get::<_, i64>(1)?])?;
+        found.next()?.map(|row| codec::recorded(row, 0, self.types)).transpose()
+    }
+
+    /// The subject whose events come next.
+    fn subject(&self) -> Option<&Subject> {
+        self.next.as_ref().map(|event| &event.subject)
+    }
+
+    /// All events of that subject.
+    fn take(&mut self) -> Result<Vec<Recorded>, StoreError> {
+        let mut events: Vec<Recorded> = self.next.take().into_iter().collect();
+        while let Some(event) = self.step()? {
+            if event.subject != events[0].subject {
+                self.next = Some(event);
+                break;
+            }
+            events.push(event);
+        }
+        Ok(events)
+    }
+}
+
+impl LedgerSnapshot for Snapshot {
+    fn each_order(&mut self, visit: &mut dyn FnMut(OrderHistory) -> Result<(), AuditError>) -> Result<(), AuditError> {
+        let mut rows = self.conn.prepare(ORDER_ROWS).map_err(StoreError::from)?;
+        let mut rows = rows.query([]).map_err(StoreError::from)?;
+        let mut positions = self.conn.prepare(&sorted_positions("blob")).map_err(StoreError::from)?;
+        let positions = positions.query([]).map_err(StoreError::from)?;
+        let mut histories = Histories::begin(positions, &self.conn, &self.types)?;
+        let next_row =
+            |rows: &mut Rows<'_>| -> Result<Option<OrderRow>, StoreError> { rows.next()?.map(order_row).transpose() };
+        let mut row = next_row(&mut rows)?;
+        // Two lists in the order of ids, walked together: either may lack what the other has.
+        loop {
+            let of_events = match histories.subject() {
+                Some(Subject::Order(id)) => Some(*id),
+                _ => None,
+            };
+            let of_row = row.as_ref().map(|row| row.id);
+            let Some(id) = of_events.into_iter().chain(of_row).min() else { return Ok(()) };
+            let events = if of_events == Some(id) { histories.take()? } else { Vec::new() };
+            let mut history = OrderHistory { row: None, id, events };
+            if of_row == Some(id) {
+                history.row = row.take();
+                row = next_row(&mut rows)?;
+            }
+            visit(history)?;
+        }
+    }
+
+    fn each_product(
+        &mut self,
+        visit: &mut dyn FnMut(ProductHistory) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError> {
+        let mut catalogue = load::load_catalogue(&self.conn)?;
+        let mut ids: Vec<ProductId> = catalogue.keys().cloned().collect();
+        ids.sort_unstable();
+        let mut ids = ids.into_iter().peekable();
+        let mut positions = self.conn.prepare(&sorted_positions("text")).map_err(StoreError::from)?;
+        let positions = positions.query([]).map_err(StoreError::from)?;
+        let mut histories = Histories::begin(positions, &self.conn, &self.types)?;
+        loop {
+            let of_events = match histories.subject() {
+                Some(Subject::Product(id)) => Some(id.clone()),
+                _ => None,
+            };
+            let of_row = ids.peek().cloned();
+            let Some(id) = of_events.iter().chain(&of_row).min().cloned() else { return Ok(()) };
+            let events = if of_events.as_ref() == Some(&id) { histories.take()? } else { Vec::new() };
+            if of_row.as_ref() == Some(&id) {
+                ids.next();
+            }
+            let item = catalogue.remove(&id).unwrap_or_default();
+            let product = item.product.map(|product| (*product).clone());
+            visit(ProductHistory { id, product, stock: item.stock, events })?;
+        }
+    }
+
+    fn each_order_ref(
+        &mut self,
+        visit: &mut dyn FnMut(OrderRef, OrderId) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError> {
+        let mut statement =
+            self.conn.prepare("SELECT ref, order_id FROM order_refs ORDER BY ref").map_err(StoreError::from)?;
+        let mut rows = statement.query([]).map_err(StoreError::from)?;
+        while let Some(row) = rows.next().map_err(StoreError::from)? {
+            let text: String = row.get(0).map_err(StoreError::from)?;
+            let order_ref =
+                text.parse().map_err(|error| AuditError(format!("the order reference {text:?}: {error}")))?;
+            visit(order_ref, order_id_of(blob(row, 1)?)?)?;
+        }
+        Ok(())
+    }
+
+    fn each_key(&mut self, visit: &mut dyn FnMut(&str, Record) -> Result<(), AuditError>) -> Result<(), AuditError> {
+        let mut statement = self
+            .conn
+            .prepare("SELECT key, fingerprint, answer, expires_at FROM idempotency ORDER BY seq")
+            .map_err(StoreError::from)?;
+        let mut rows = statement.query([]).map_err(StoreError::from)?;
+        while let Some(row) = rows.next().map_err(StoreError::from)? {
+            let key: String = row.get(0).map_err(StoreError::from)?;
+            visit(&key, codec::key_record(row, 1)?)?;
+        }
+        Ok(())
+    }
+
+    fn mailbox_end(&mut self) -> Result<Option<u64>, AuditError> {
+        Ok(read::counter(&self.conn, "mailbox_end")?)
+    }
+
+    fn order_count(&mut self) -> Result<u64, AuditError> {
+        let sql = "SELECT (SELECT count(*) FROM open_orders) + (SELECT count(*) FROM closed_orders)";
+        Ok(self.conn.query_row(sql, [], |row| row.get(0)).map(natural).map_err(StoreError::from)?)
+    }
+
+    fn storage_problems(&mut self) -> Result<Vec<String>, AuditError> {
+        let mut statement = self.conn.prepare("PRAGMA integrity_check").map_err(StoreError::from)?;
+        let found = statement.query_map([], |row| row.get::<_, String>(0)).map_err(StoreError::from)?;
+        let mut problems = found.collect::<Result<Vec<_>, _>>().map_err(StoreError::from)?;
+        problems.retain(|problem| problem != "ok");
+        problems.extend(self.wrong_trails()?);
+        Ok(problems)
+    }
+}

@@ -1,0 +1,283 @@
+//! The way to the writer: one lane per source, bounded, drained in shares.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ordermill_ports::ledger::{Outcome, Source, Submission, SubmitError};
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::{Notify, oneshot};
+
+/// Inputs in one commit. A sync costs the same for one as for all of them, and takes about as long as deciding this many, so
+/// the machine decides half of the time at the worst.
+pub(in super::super) const BATCH_INPUTS_MAX: usize = 1_024;
+
+/// Inputs that wait in the lane of results. Roles bound their own work far below, so none of them ever waits here.
+const RESULTS_MAX: usize = 32 * 1024;
+
+/// Inputs that wait in each lane of intake: what the writer does in a fraction of a second.
+const INTAKE_MAX: usize = 8 * 1024;
+
+const SOURCES: [Source; 3] = [Source::Results, Source::Live, Source::Import];
+
+/// What came of one input.
+pub(in super::super) type Answer = Result<Outcome, SubmitError>;
+
+/// One call of `submit`, as far as it is answered.
+#[derive(Debug)]
+pub(super) struct Caller {
+    expected: usize,
+    state: Mutex<(Vec<Answer>, Option<oneshot::Sender<Vec<Answer>>>)>,
+}
+
+impl Caller {
+    /// Adds answers, in the order of the inputs; the last one sends them all.
+    pub(super) fn answer(&self, answers: impl Iterator<Item = Answer>) {
+        let mut state = self.state.lock();
+        state.0.extend(answers);
+        if state.0.len() >= self.expected
+            && let Some(reply) = state.1.take()
+        {
+            // A caller that went away does not want its answers.
+            let _ = reply.send(std::mem::take(&mut state.0));
+        }
+    }
+}
+
+/// A call on its way.
+#[derive(Debug)]
+pub(in super::super) struct Call {
+    rest: std::vec::IntoIter<Submission>,
+    caller: Arc<Caller>,
+}
+
+impl Call {
+    /// A call with the receiver of its answers.
+    pub(in super::super) fn new(submissions: Vec<Submission>) -> (Self, oneshot::Receiver<Vec<Answer>>) {
+        let (sender, receiver) = oneshot::channel();
+        let expected = submissions.len();
+        let state = Mutex::new((Vec::with_capacity(expected), Some(sender)));
+        (Self { rest: submissions.into_iter(), caller: Arc::new(Caller { expected, state }) }, receiver)
+    }
+}
+
+/// Work beside inputs.
+#[derive(Debug)]
+pub(in super::super) enum Command {
+    /// Deliver these dead letters again; answers how many there were.
+    Redrive {
+        /// Their ids.
+        ids: Vec<u64>,
+        /// To whom it is answered.
+        reply: oneshot::Sender<usize>,
+    },
+}
+
+/// The inputs of one commit.
+#[derive(Debug, Default)]
+pub(super) struct Load {
+    /// In the order in which they are decided.
+    pub(super) inputs: Vec<Submission>,
+    /// Who gets the answers: to each the next so many.
+    pub(super) callers: Vec<(Arc<Caller>, usize)>,
+    /// Work beside them.
+    pub(super) commands: Vec<Command>,
+    /// Nothing more will come.
+    pub(super) closing: bool,
+    /// Inputs that still wait, by lane.
+    pub(super) waiting: [usize; 3],
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    calls: VecDeque<Call>,
+    inputs: usize,
+}
+
+impl Lane {
+    fn take(&mut self, mut count: usize, load: &mut Load) {
+        while count > 0 {
+            let Some(call) = self.calls.front_mut() else { return };
+            let taken = count.min(call.rest.len());
+            load.inputs.extend(call.rest.by_ref().take(taken));
+            load.callers.push((Arc::clone(&call.caller), taken));
+            if call.rest.len() == 0 {
+                self.calls.pop_front();
+            }
+            self.inputs -= taken;
+            count -= taken;
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lanes: [Lane; 3],
+    commands: VecDeque<Command>,
+    closing: bool,
+    writer_sleeps: bool,
+}
+
+/// A call that could not be taken.
+#[derive(Debug)]
+pub(in super::super) enum Declined {
+    /// The lane is full.
+    Full(Call),
+    /// Nothing more is taken.
+    Closing,
+}
+
+/// The lanes.
+#[derive(Debug, Default)]
+pub(in super::super) struct Lanes {
+    state: Mutex<State>,
+    filled: Condvar,
+    room: [Notify; 3],
+}
+
+impl Lanes {
+    /// Puts a call into its lane.
+    pub(in super::super) fn push(&self, source: Source, call: Call) -> Result<(), Declined> {
+        let mut state = self.state.lock();
+        if state.closing {
+            return Err(Declined::Closing);
+        }
+        let max = if source == Source::Results { RESULTS_MAX } else { INTAKE_MAX };
+        let lane = &mut state.lanes[source as usize];
+        if lane.inputs >= max {
+            return Err(Declined::Full(call));
+        }
+        lane.inputs += call.rest.len();
+        lane.calls.push_back(call);
+        self.wake(&state);
+        Ok(())
+    }
+
+    /// The next room in a lane. To be enabled before a push is tried, so that no room is missed.
+    pub(in super::super) const fn room(&self, source: Source) -> &Notify {
+        &self.room[source as usize]
+    }
+
+    /// Hands over work beside inputs; `false` when nothing more is taken.
+    pub(in super::super) fn command(&self, command: Command) -> bool {
+        let mut state = self.state.lock();
+        if state.closing {
+            return false;
+        }
+        state.commands.push_back(command);
+        self.wake(&state);
+        true
+    }
+
+    /// Whether nothing more is taken.
+    pub(in super::super) fn is_closing(&self) -> bool {
+        self.state.lock().closing
+    }
+
+    /// Takes nothing more from now on; the writer ends when it has done what is there.
+    pub(in super::super) fn close(&self) {
+        let mut state = self.state.lock();
+        state.closing = true;
+        self.wake(&state);
+        for room in &self.room {
+            room.notify_waiters();
+        }
+    }
+
+    /// Lets go of everybody who still waits for an answer: the writer is gone.
+    pub(super) fn abandon(&self) {
+        self.close();
+        let mut state = self.state.lock();
+        state.lanes = Default::default();
+        state.commands.clear();
+    }
+
+    fn wake(&self, state: &State) {
+        if state.writer_sleeps {
+            self.filled.notify_one();
+        }
+    }
+
+    /// Waits for work and takes what fits into one commit. With a time limit it may come back with nothing.
+    pub(super) fn take(&self, limit: Option<Duration>) -> Load {
+        let mut state = self.state.lock();
+        while !state.closing && state.commands.is_empty() && state.lanes.iter().all(|lane| lane.inputs == 0) {
+            state.writer_sleeps = true;
+            let timed_out = match limit {
+                Some(limit) => self.filled.wait_for(&mut state, limit).timed_out(),
+                None => {
+                    self.filled.wait(&mut state);
+                    false
+                }
+            };
+            state.writer_sleeps = false;
+            if timed_out {
+                break;
+            }
+        }
+        let mut load = Load { commands: state.commands.drain(..).collect(), ..Load::default() };
+        let waiting = [0, 1, 2].map(|lane: usize| state.lanes[lane].inputs);
+        for (lane, share) in shares(waiting).into_iter().enumerate() {
+            state.lanes[lane].take(share, &mut load);
+        }
+        load.waiting = [0, 1, 2].map(|lane: usize| state.lanes[lane].inputs);
+        load.closing = state.closing && load.waiting.iter().sum::<usize>() == 0;
+        drop(state);
+        for source in SOURCES {
+            if waiting[source as usize] > 0 {
+                self.room[source as usize].notify_waiters();
+            }
+        }
+        load
+    }
+}
+
+/// How many inputs of results, live intake and imports the next commit takes. Results go first, up to three quarters when there
+/// is intake; live intake has three quarters of the rest when there are imports; what one does not need the others get.
+fn shares([results, live, import]: [usize; 3]) -> [usize; 3] {
+    let max = BATCH_INPUTS_MAX;
+    let first = results.min(max - (live + import).min(max / 4));
+    let rest = max - first;
+    let second = live.min(rest - import.min(rest / 4));
+    let third = import.min(rest - second);
+    [first, second, third]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX: usize = BATCH_INPUTS_MAX;
+
+    #[test]
+    fn every_lane_has_its_share_and_nothing_is_wasted() {
+        assert_eq!(shares([9 * MAX, 9 * MAX, 9 * MAX]), [MAX / 4 * 3, MAX / 16 * 3, MAX / 16]);
+        assert_eq!(shares([9 * MAX, 0, 0]), [MAX, 0, 0]);
+        assert_eq!(shares([0, 9 * MAX, 0]), [0, MAX, 0]);
+        assert_eq!(shares([0, 0, 9 * MAX]), [0, 0, MAX]);
+        assert_eq!(shares([9 * MAX, 1, 0]), [MAX - 1, 1, 0]);
+        assert_eq!(shares([0, 9 * MAX, 9 * MAX]), [0, MAX / 4 * 3, MAX / 4]);
+        assert_eq!(shares([1, 1, 1]), [1, 1, 1]);
+        assert_eq!(shares([10, 5, 9 * MAX]), [10, 5, MAX - 15]);
+    }
+
+    #[test]
+    fn a_call_is_answered_once_with_all_its_answers() {
+        let lanes = Lanes::default();
+        let nothing = || Submission::new(ordermill_core::input::Input::new(ordermill_core::input::Body::Nothing));
+        let (call, mut answers) = Call::new((0..MAX + 10).map(|_| nothing()).collect());
+        lanes.push(Source::Import, call).expect("there is room");
+        for expected in [MAX, 10] {
+            let load = lanes.take(None);
+            assert_eq!(load.inputs.len(), expected);
+            assert!(answers.try_recv().is_err());
+            for (caller, count) in load.callers {
+                caller.answer((0..count).map(|_| Err(SubmitError::Closing)));
+            }
+        }
+        assert_eq!(answers.try_recv().expect("all are there").len(), MAX + 10);
+        lanes.close();
+        assert!(lanes.take(None).closing);
+        assert!(matches!(lanes.push(Source::Results, Call::new(vec![nothing()]).0), Err(Declined::Closing)));
+    }
+}

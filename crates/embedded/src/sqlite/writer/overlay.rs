@@ -1,0 +1,165 @@
+//! What one commit changes, kept apart from what is committed. It is merged into memory after the commit, or dropped.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use ordermill_core::Timestamp;
+use ordermill_core::facts::Facts;
+use ordermill_core::id::{IdempotencyKey, OrderId, OrderRef, ProductId};
+use ordermill_core::idempotency::{Record, RefRecord};
+use ordermill_core::order::{Order, Status};
+use ordermill_core::process::Role;
+use ordermill_core::product::Product;
+use ordermill_core::stock::{StockChange, StockLevel};
+use ordermill_ports::bus::Delivery;
+
+use super::super::catalogue::{Catalogue, Item};
+use super::super::feed::Entry;
+use super::super::memory::Held;
+use super::super::totals::Totals;
+use super::super::trail::Trail;
+
+/// An order as it was before this commit: what its row says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Before {
+    pub(super) open: bool,
+    pub(super) status: Status,
+    pub(super) attention: bool,
+    pub(super) overdue: Option<Status>,
+}
+
+impl Before {
+    fn of(order: &Order) -> Self {
+        let attention = order.attention.is_some();
+        Self { open: order.is_open(), status: order.status, attention, overdue: order.overdue }
+    }
+}
+
+/// An order that this commit looks at, perhaps changes.
+#[derive(Debug)]
+pub(super) struct StagedOrder {
+    pub(super) order: Arc<Order>,
+    pub(super) trail: Trail,
+    /// `None` for an order that this commit places.
+    pub(super) before: Option<Before>,
+    pub(super) changed: bool,
+}
+
+impl StagedOrder {
+    /// An order as committed.
+    pub(super) fn committed(held: Held) -> Self {
+        let before = Some(Before::of(&held.order));
+        Self { order: held.order, trail: held.trail, before, changed: false }
+    }
+}
+
+/// A product that this commit changes, or whose stock it changes.
+#[derive(Debug)]
+pub(super) struct StagedItem {
+    pub(super) item: Item,
+    pub(super) product_changed: bool,
+    pub(super) stock_changed: bool,
+}
+
+/// What becomes of a delivery with this commit.
+#[derive(Debug)]
+pub(super) enum Fate {
+    /// It is gone.
+    Done,
+    /// It has a row in `parked` and comes again then.
+    Parked(Delivery, Timestamp),
+    /// It has a row in `parked`, and is handed out all the same.
+    Stored,
+}
+
+/// Everything one commit changes.
+#[derive(Debug, Default)]
+pub(super) struct Overlay {
+    /// Orders looked at; `None` = there is no such order.
+    pub(super) orders: HashMap<OrderId, Option<StagedOrder>>,
+    pub(super) items: HashMap<ProductId, StagedItem>,
+    pub(super) refs: HashMap<OrderRef, RefRecord>,
+    pub(super) keys: HashMap<IdempotencyKey, Record>,
+    /// Keys stored by this commit, with their rows.
+    pub(super) new_keys: Vec<(IdempotencyKey, i64)>,
+    /// Keys deleted by this commit, with their rows.
+    pub(super) old_keys: Vec<(String, i64)>,
+    /// The events, in the order of their positions.
+    pub(super) events: Vec<Entry>,
+    /// The types of the events.
+    pub(super) kinds: u64,
+    pub(super) mailbox_end: Option<u64>,
+    /// The difference to the totals.
+    pub(super) totals: Totals,
+    /// Orders closed in the newest span.
+    pub(super) closed: usize,
+    /// Where the next span begins, when this commit ends one.
+    pub(super) next_span: Option<OrderId>,
+    /// What becomes of deliveries.
+    pub(super) fates: Vec<(Role, u64, Fate)>,
+    /// Deliveries among them that are settled.
+    pub(super) settled: HashSet<(Role, u64)>,
+    /// Deliveries among them that got a row and stay handed out.
+    pub(super) spilled: HashSet<(Role, u64)>,
+    /// Cursors that move.
+    pub(super) cursors: Vec<(Role, u64)>,
+}
+
+impl Overlay {
+    /// The product as this commit leaves it so far, to be changed.
+    pub(super) fn item(&mut self, id: &ProductId, catalogue: &Catalogue) -> &mut StagedItem {
+        self.items.entry(id.clone()).or_insert_with(|| {
+            let item = catalogue.get(id).cloned().unwrap_or_default();
+            StagedItem { item, product_changed: false, stock_changed: false }
+        })
+    }
+
+    /// Applies changes of stock.
+    pub(super) fn apply_stock(&mut self, changes: &[StockChange], catalogue: &Catalogue) {
+        for change in changes {
+            let staged = self.item(&change.product_id, catalogue);
+            let level = staged.item.stock.get_or_insert_with(|| StockLevel::none(change.product_id.clone()));
+            level.apply(change);
+            staged.stock_changed = true;
+        }
+    }
+
+    /// An order that was looked at.
+    pub(super) fn staged(&self, id: OrderId) -> Option<&StagedOrder> {
+        self.orders.get(&id).and_then(Option::as_ref)
+    }
+}
+
+/// The committed state with the decisions before this one already applied.
+pub(super) struct View<'a> {
+    pub(super) overlay: &'a Overlay,
+    pub(super) catalogue: &'a Catalogue,
+}
+
+impl View<'_> {
+    fn item(&self, id: &ProductId) -> Option<&Item> {
+        self.overlay.items.get(id).map(|staged| &staged.item).or_else(|| self.catalogue.get(id))
+    }
+}
+
+impl Facts for View<'_> {
+    fn order(&self, id: OrderId) -> Option<&Order> {
+        self.overlay.staged(id).map(|staged| &*staged.order)
+    }
+
+    fn order_ref(&self, order_ref: &OrderRef) -> Option<RefRecord> {
+        self.overlay.refs.get(order_ref).copied()
+    }
+
+    fn product(&self, id: &ProductId) -> Option<&Product> {
+        self.item(id)?.product.as_deref()
+    }
+
+    fn stock(&self, id: &ProductId) -> Option<&StockLevel> {
+        self.item(id)?.stock.as_ref()
+    }
+
+    fn idempotency(&self, key: &IdempotencyKey) -> Option<&Record> {
+        self.overlay.keys.get(key)
+    }
+}

@@ -1,0 +1,152 @@
+//! Writes what the overlay holds into rows: each once, however often it changed in this commit.
+
+use ordermill_core::Timestamp;
+use ordermill_core::id::OrderId;
+use ordermill_core::order::{Order, Status};
+
+use super::super::codec::{int, micros, status_code};
+use super::super::error::StoreError;
+use super::super::totals::{self, Totals};
+use super::batch::Batch;
+use super::memory::Memory;
+use super::overlay::{Before, Overlay, StagedOrder};
+use super::statements::Statements;
+
+impl Batch<'_, '_> {
+    /// Writes orders, products, stock and counters.
+    pub(super) fn write_rows(&mut self) -> Result<(), StoreError> {
+        self.write_orders()?;
+        self.write_items()?;
+        self.write_counters()
+    }
+
+    fn write_orders(&mut self) -> Result<(), StoreError> {
+        // In the order of ids: neighbours are written to the same page.
+        let mut changed: Vec<(&OrderId, &StagedOrder)> = self
+            .overlay
+            .orders
+            .iter()
+            .filter_map(|(id, staged)| Some((id, staged.as_ref().filter(|staged| staged.changed)?)))
+            .collect();
+        changed.sort_unstable_by_key(|(id, _)| **id);
+        let mut newest = self.memory.known.newest();
+        let mut closed = 0;
+        for (id, staged) in changed {
+            write_order(self.sql, self.memory, staged, &mut closed)?;
+            count(&mut self.overlay.totals, staged);
+            newest = newest.max(*id);
+        }
+        self.overlay.closed = closed;
+        self.overlay.next_span = self.memory.spans.next(closed, newest);
+        if let Some(first) = self.overlay.next_span {
+            let number = self.memory.spans.last() + 1;
+            self.sql.insert_span.execute((number as i64, first.as_bytes()))?;
+        }
+        Ok(())
+    }
+
+    fn write_items(&mut self) -> Result<(), StoreError> {
+        let Overlay { items, .. } = &self.overlay;
+        for (id, staged) in items {
+            if staged.product_changed
+                && let Some(product) = &staged.item.product
+            {
+                self.sql.put_product.execute((
+                    id.as_str(),
+                    &product.name,
+                    product.price.amount_minor,
+                    product.price.currency.code(),
+                    &product.description,
+                    product.active,
+                    product.version,
+                    staged.item.events,
+                ))?;
+            }
+            if staged.stock_changed
+                && let Some(level) = &staged.item.stock
+            {
+                let version = int(level.version);
+                self.sql.put_stock.execute((id.as_str(), level.available, level.reserved, level.sold, version))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_counters(&mut self) -> Result<(), StoreError> {
+        let difference = self.overlay.totals;
+        if difference != Totals::default() {
+            let mut totals = *self.shared.totals.lock();
+            totals.merge(&difference);
+            for status in Status::ALL.into_iter().filter(|status| difference.of(*status) != 0) {
+                self.sql.put_counter.execute((totals::counter(status), totals.of(status)))?;
+            }
+            if difference.attention != 0 {
+                self.sql.put_counter.execute((totals::ATTENTION, totals.attention))?;
+            }
+        }
+        let committed_end = *self.shared.mailbox_end.lock();
+        if let Some(end) = self.overlay.mailbox_end.filter(|end| Some(*end) > committed_end) {
+            self.sql.put_counter.execute(("mailbox_end", int(end)))?;
+        }
+        Ok(())
+    }
+}
+
+/// Since when an order at rest is in a state whose length is watched, and not reported yet.
+pub(in super::super) fn watched(order: &Order) -> Option<Timestamp> {
+    let watched = matches!(order.status, Status::Confirmed | Status::Shipped) && order.overdue != Some(order.status);
+    watched.then_some(order.status_since)
+}
+
+fn write_order(
+    sql: &mut Statements<'_>,
+    memory: &Memory,
+    staged: &StagedOrder,
+    closed: &mut usize,
+) -> Result<(), StoreError> {
+    let order = &*staged.order;
+    let (id, status) = (order.id.as_bytes(), status_code(order.status));
+    let (attention, version, trail) = (order.attention.is_some(), order.version, staged.trail.as_bytes());
+    let customer = order.placement.customer_id.as_str();
+    let open = order.is_open();
+    let written = match staged.before {
+        Some(before) if before.open && open => sql.update_open.execute((id, status, attention, version, trail))?,
+        Some(before) if !before.open && !open && is_same_in_lists(before, order) => {
+            sql.extend_closed.execute((id, version, trail))?
+        }
+        Some(before) if !before.open && !open => {
+            let watched = watched(order).map(micros);
+            sql.update_closed.execute((id, status, attention, version, trail, watched))?
+        }
+        before => {
+            let deleted = match before {
+                Some(before) if before.open => sql.delete_open.execute([id])?,
+                Some(_) => sql.delete_closed.execute([id])?,
+                None => 1,
+            };
+            if open {
+                sql.insert_open.execute((id, customer, status, attention, version, trail))?;
+            } else {
+                let span = memory.spans.of(order.id);
+                *closed += usize::from(span == memory.spans.last());
+                let watched = watched(order).map(micros);
+                sql.insert_closed.execute((id, customer, status, attention, version, trail, span as i64, watched))?;
+            }
+            deleted
+        }
+    };
+    // Memory and database are one: where they are not, nothing may be committed.
+    if written == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(written).into()) }
+}
+
+fn is_same_in_lists(before: Before, order: &Order) -> bool {
+    before.status == order.status && before.attention == order.attention.is_some() && before.overdue == order.overdue
+}
+
+fn count(totals: &mut Totals, staged: &StagedOrder) {
+    totals.count(&staged.order, 1);
+    if let Some(before) = staged.before {
+        totals.add(before.status, -1);
+        totals.attention -= i64::from(before.attention);
+    }
+}
