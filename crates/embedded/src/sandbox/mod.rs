@@ -4,7 +4,7 @@
 //! nothing; with [`Options::fsync`] a power cut loses nothing either. Every answer is kept for ever under its key, so the same
 //! request is safe to send again at any time, also after a restart.
 //!
-//! In memory there is one compact record per order (32 bytes with its key, about 45 with the spare room of the hash maps),
+//! In memory there is one compact record per order (32 bytes with its key, 40 to 75 with the spare room of the hash maps),
 //! rebuilt from the journal at open: three million paid orders take about 140 MiB. Only orders with an unusual history
 //! (refusals on the way, refunds, several attempts) hold their list of operations on the heap.
 //!

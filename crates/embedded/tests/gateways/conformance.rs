@@ -1,6 +1,7 @@
 //! The suites of the ports.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ordermill_core::id::PaymentMethod;
@@ -10,6 +11,7 @@ use ordermill_embedded::sandbox::{Options, Sandbox};
 use ordermill_ports::audit::StoredMail;
 use ordermill_ports::clock::SystemClock;
 use ordermill_ports::conformance::{mailer, objects, payments};
+use ordermill_ports::decorator::{Breaker, Faulty, Metered, Timeout, breaker, faulty};
 use ordermill_ports::{Mailer, Objects, Payments, mailer_suite, objects_suite, payments_suite};
 use tempfile::TempDir;
 
@@ -99,6 +101,68 @@ impl mailer::Harness for MaildirPlace {
 mod sandbox {
     use super::*;
     payments_suite!(Place::new());
+}
+
+/// The wrappers change nothing while all is well.
+struct Wrapped(Place);
+
+#[async_trait]
+impl payments::Harness for Wrapped {
+    async fn open(&self) -> Arc<dyn Payments> {
+        let provider = payments::Harness::open(&self.0).await;
+        let provider = Faulty::new(provider, 1, faulty::Rates::default());
+        let provider = Timeout::new(Arc::new(provider) as Arc<dyn Payments>, Duration::from_secs(30));
+        let provider = Breaker::new(Arc::new(provider), Arc::new(SystemClock), breaker::Settings::default());
+        Arc::new(Metered::payments(Arc::new(provider)))
+    }
+
+    fn works(&self) -> PaymentMethod {
+        self.0.works()
+    }
+
+    fn declined(&self) -> PaymentMethod {
+        self.0.declined()
+    }
+}
+
+#[async_trait]
+impl objects::Harness for Wrapped {
+    async fn open(&self) -> Arc<dyn Objects> {
+        let store = objects::Harness::open(&self.0).await;
+        let store = Faulty::new(store, 1, faulty::Rates::default());
+        let store = Timeout::new(Arc::new(store) as Arc<dyn Objects>, Duration::from_secs(30));
+        Arc::new(Metered::objects(Arc::new(store)))
+    }
+}
+
+/// A mail file behind the wrappers.
+struct WrappedMbox(MboxPlace);
+
+#[async_trait]
+impl mailer::Harness for WrappedMbox {
+    async fn open(&self, committed_end: Option<u64>) -> Arc<dyn Mailer> {
+        let mailer = Faulty::new(self.0.open(committed_end).await, 1, faulty::Rates::default());
+        Arc::new(Metered::mailer(Arc::new(mailer)))
+    }
+
+    fn stored(&self) -> Vec<StoredMail> {
+        self.0.stored()
+    }
+}
+
+mod sandbox_wrapped {
+    use super::*;
+    payments_suite!(Wrapped(Place::new()));
+}
+
+mod files_wrapped {
+    use super::*;
+    objects_suite!(Wrapped(Place::new()));
+}
+
+mod mbox_wrapped {
+    use super::*;
+    mailer_suite!(WrappedMbox(MboxPlace(TempDir::new().expect("a directory for the test"))));
 }
 
 mod sandbox_synced {

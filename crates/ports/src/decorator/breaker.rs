@@ -27,7 +27,7 @@ pub struct Settings {
     pub calls_min: u32,
     /// How long everything is held back before some calls are let through as probes.
     pub open_for: Duration,
-    /// Probes that have to succeed, one failure aside none, before it closes; at most this many are under way at once.
+    /// Probes that have to succeed, with none failing, before it closes; at most this many are under way at once.
     pub probes: u32,
 }
 
