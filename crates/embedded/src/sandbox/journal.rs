@@ -44,8 +44,8 @@ struct Synced {
 }
 
 impl Journal {
-    /// Opens, locks and reads the journal.
-    pub(super) fn open(path: &Path) -> Result<(Self, Index), OpenError> {
+    /// Opens, locks and reads the journal. With `fsync` all of it is on the disk before this returns.
+    pub(super) fn open(path: &Path, fsync: bool) -> Result<(Self, Index), OpenError> {
         let failed = |source| OpenError::Io { path: path.to_owned(), source };
         if let Some(directory) = path.parent() {
             std::fs::create_dir_all(directory).map_err(failed)?;
@@ -73,8 +73,14 @@ impl Journal {
         let Some(end) = end else {
             return Err(OpenError::Damaged { path: path.to_owned(), offset: 0, problem: NO_JOURNAL });
         };
-        // What the process before had not synced is durable before anything is answered from it.
-        file.sync_all().map_err(failed)?;
+        if fsync {
+            // What the process before had not synced is durable before anything is answered from it, and so is the file's name.
+            file.sync_all().map_err(failed)?;
+            let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+            File::open(directory.unwrap_or(Path::new(".")))
+                .and_then(|directory| directory.sync_all())
+                .map_err(failed)?;
+        }
         let written = Mutex::new(Written { end, line: Vec::with_capacity(LINE_BYTES_MAX), torn: false });
         Ok((Self { file, written, synced: Mutex::new(Synced { end, failed: false }) }, index))
     }

@@ -99,7 +99,7 @@ impl Sandbox {
     /// # Errors
     /// [`OpenError`].
     pub fn open(path: &Path, clock: Arc<dyn Clock>, options: Options) -> Result<Self, OpenError> {
-        let (journal, index) = Journal::open(path)?;
+        let (journal, index) = Journal::open(path, options.fsync)?;
         Ok(Self { index: Arc::new(index), journal: Arc::new(journal), clock, options })
     }
 
