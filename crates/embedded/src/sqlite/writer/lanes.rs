@@ -1,7 +1,6 @@
 //! The way to the writer: one lane per source, bounded, drained in shares.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ordermill_ports::ledger::{Outcome, Source, Submission, SubmitError};
@@ -9,7 +8,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, oneshot};
 
 /// Inputs in one commit. A sync costs the same for one as for all of them, and takes about as long as deciding this many, so
-/// the machine decides half of the time at the worst.
+/// the machine decides half of the time at the worst. The last call of each lane is taken whole, so there may be a few more.
 pub(in super::super) const BATCH_INPUTS_MAX: usize = 1_024;
 
 /// Inputs that wait in the lane of results. Roles bound their own work far below, so none of them ever waits here.
@@ -23,41 +22,34 @@ const SOURCES: [Source; 3] = [Source::Results, Source::Live, Source::Import];
 /// What came of one input.
 pub(in super::super) type Answer = Result<Outcome, SubmitError>;
 
-/// One call of `submit`, as far as it is answered.
+/// Who gets the answers of one call of `submit`.
 #[derive(Debug)]
 pub(super) struct Caller {
-    expected: usize,
-    state: Mutex<(Vec<Answer>, Option<oneshot::Sender<Vec<Answer>>>)>,
+    /// How many answers.
+    pub(super) count: usize,
+    reply: oneshot::Sender<Vec<Answer>>,
 }
 
 impl Caller {
-    /// Adds answers, in the order of the inputs; the last one sends them all.
-    pub(super) fn answer(&self, answers: impl Iterator<Item = Answer>) {
-        let mut state = self.state.lock();
-        state.0.extend(answers);
-        if state.0.len() >= self.expected
-            && let Some(reply) = state.1.take()
-        {
-            // A caller that went away does not want its answers.
-            let _ = reply.send(std::mem::take(&mut state.0));
-        }
+    /// Sends the answers, in the order of the inputs.
+    pub(super) fn answer(self, answers: Vec<Answer>) {
+        // A caller that went away does not want its answers.
+        let _ = self.reply.send(answers);
     }
 }
 
-/// A call on its way.
+/// A call on its way. It is never cut in two: all of it is in one commit, or none.
 #[derive(Debug)]
 pub(in super::super) struct Call {
-    rest: std::vec::IntoIter<Submission>,
-    caller: Arc<Caller>,
+    inputs: Vec<Submission>,
+    reply: oneshot::Sender<Vec<Answer>>,
 }
 
 impl Call {
     /// A call with the receiver of its answers.
-    pub(in super::super) fn new(submissions: Vec<Submission>) -> (Self, oneshot::Receiver<Vec<Answer>>) {
-        let (sender, receiver) = oneshot::channel();
-        let expected = submissions.len();
-        let state = Mutex::new((Vec::with_capacity(expected), Some(sender)));
-        (Self { rest: submissions.into_iter(), caller: Arc::new(Caller { expected, state }) }, receiver)
+    pub(in super::super) fn new(inputs: Vec<Submission>) -> (Self, oneshot::Receiver<Vec<Answer>>) {
+        let (reply, receiver) = oneshot::channel();
+        (Self { inputs, reply }, receiver)
     }
 }
 
@@ -79,7 +71,7 @@ pub(super) struct Load {
     /// In the order in which they are decided.
     pub(super) inputs: Vec<Submission>,
     /// Who gets the answers: to each the next so many.
-    pub(super) callers: Vec<(Arc<Caller>, usize)>,
+    pub(super) callers: Vec<Caller>,
     /// Work beside them.
     pub(super) commands: Vec<Command>,
     /// Nothing more will come.
@@ -95,18 +87,17 @@ struct Lane {
 }
 
 impl Lane {
-    fn take(&mut self, mut count: usize, load: &mut Load) {
-        while count > 0 {
-            let Some(call) = self.calls.front_mut() else { return };
-            let taken = count.min(call.rest.len());
-            load.inputs.extend(call.rest.by_ref().take(taken));
-            load.callers.push((Arc::clone(&call.caller), taken));
-            if call.rest.len() == 0 {
-                self.calls.pop_front();
-            }
-            self.inputs -= taken;
-            count -= taken;
+    /// Takes whole calls until there are `count` inputs, or a few more.
+    fn take(&mut self, count: usize, load: &mut Load) {
+        let mut taken = 0;
+        while taken < count
+            && let Some(Call { inputs, reply }) = self.calls.pop_front()
+        {
+            taken += inputs.len();
+            load.callers.push(Caller { count: inputs.len(), reply });
+            load.inputs.extend(inputs);
         }
+        self.inputs -= taken;
     }
 }
 
@@ -147,7 +138,7 @@ impl Lanes {
         if lane.inputs >= max {
             return Err(Declined::Full(call));
         }
-        lane.inputs += call.rest.len();
+        lane.inputs += call.inputs.len();
         lane.calls.push_back(call);
         self.wake(&state);
         Ok(())
@@ -262,22 +253,26 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_answered_once_with_all_its_answers() {
+    fn a_call_is_never_cut_in_two() {
         let lanes = Lanes::default();
         let nothing = || Submission::new(ordermill_core::input::Input::new(ordermill_core::input::Body::Nothing));
-        let (call, mut answers) = Call::new((0..MAX + 10).map(|_| nothing()).collect());
-        lanes.push(Source::Import, call).expect("there is room");
-        for expected in [MAX, 10] {
-            let load = lanes.take(None);
-            assert_eq!(load.inputs.len(), expected);
-            assert!(answers.try_recv().is_err());
-            for (caller, count) in load.callers {
-                caller.answer((0..count).map(|_| Err(SubmitError::Closing)));
-            }
+        let calls = |count: usize| Call::new((0..count).map(|_| nothing()).collect());
+        let (first, mut answers) = calls(MAX - 1);
+        lanes.push(Source::Results, first).expect("there is room");
+        lanes.push(Source::Results, calls(10).0).expect("there is room");
+        lanes.push(Source::Results, calls(5).0).expect("there is room");
+        let load = lanes.take(None);
+        assert_eq!(load.inputs.len(), MAX + 9);
+        assert_eq!(load.waiting, [5, 0, 0]);
+        assert!(answers.try_recv().is_err());
+        for caller in load.callers {
+            let count = caller.count;
+            caller.answer((0..count).map(|_| Err(SubmitError::Closing)).collect());
         }
-        assert_eq!(answers.try_recv().expect("all are there").len(), MAX + 10);
+        assert_eq!(answers.try_recv().expect("all are there").len(), MAX - 1);
         lanes.close();
+        assert_eq!(lanes.take(None).inputs.len(), 5);
         assert!(lanes.take(None).closing);
-        assert!(matches!(lanes.push(Source::Results, Call::new(vec![nothing()]).0), Err(Declined::Closing)));
+        assert!(matches!(lanes.push(Source::Results, calls(1).0), Err(Declined::Closing)));
     }
 }

@@ -125,7 +125,7 @@ impl Writer<'_> {
 
     /// One commit. `false` when the writer cannot go on.
     fn process(&mut self, load: Load) -> bool {
-        let Load { inputs, callers, commands, .. } = load;
+        let Load { inputs, mut callers, commands, .. } = load;
         let places = inputs.iter().filter(|submission| matches!(submission.input.body, Body::Place(_))).count();
         let count = inputs.len();
         let mut committed = false;
@@ -137,8 +137,9 @@ impl Writer<'_> {
             let (begun, decided) = publish::undecided_change(&done.overlay);
             self.shared.admission.release(places.saturating_sub(begun) + decided);
             let mut answers = staged.into_iter().map(|staged| publish::outcome(self.shared, &done.overlay, staged));
-            for (caller, count) in &callers {
-                caller.answer(answers.by_ref().take(*count));
+            for caller in callers.drain(..) {
+                let count = caller.count;
+                caller.answer(answers.by_ref().take(count).collect());
             }
             for (reply, count) in redriven {
                 let _ = reply.send(count);
@@ -165,8 +166,9 @@ impl Writer<'_> {
         self.shared.meters.commit_failures.increment(1);
         self.shared.health.failed(&failure.reason);
         self.shared.admission.release(places);
-        for (caller, count) in &callers {
-            caller.answer((0..*count).map(|_| Err(failure.answer())));
+        for caller in callers {
+            let answers = (0..caller.count).map(|_| Err(failure.answer())).collect();
+            caller.answer(answers);
         }
         true
     }
