@@ -62,7 +62,22 @@ pub fn rust_files() -> Vec<(PathBuf, String)> {
 
 /// What of a Rust file goes into the program: everything above its test module, which comes last in a file.
 pub fn without_tests(text: &str) -> &str {
-    text.split("#[cfg(test)]\nmod ").next().unwrap_or(text)
+    let is_module = |(at, mark): (usize, &str)| {
+        let mut lines = text[at + mark.len()..].lines();
+        lines.find(|line| !line.starts_with("#[")).is_some_and(|line| line.starts_with("mod "))
+    };
+    let begin = text.match_indices("#[cfg(test)]\n").find(|found| is_module(*found));
+    begin.map_or(text, |(at, _)| &text[..at])
+}
+
+#[test]
+fn test_modules_are_cut_off() {
+    let program = "fn a() {}\n#[cfg(test)]\nfn b() {}\n";
+    assert_eq!(without_tests(program), program);
+    for attribute in ["", "#[expect(clippy::unwrap_used, reason = \"\")]\n"] {
+        let text = format!("{program}#[cfg(test)]\n{attribute}mod tests {{\n    c.unwrap();\n}}\n");
+        assert_eq!(without_tests(&text), program);
+    }
 }
 
 /// Fails with every problem at once.
