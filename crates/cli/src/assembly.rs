@@ -1,0 +1,271 @@
+//! Puts a server together from its configuration: backends, gateways with their wrappers, roles, and the HTTP interface.
+//!
+//! Architecture invariant: this is the one place that knows which adapter stands behind which port.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use ordermill_config as config;
+use ordermill_config::Config;
+use ordermill_core::process::Role;
+use ordermill_embedded::{mail, memory, objects, sandbox, sqlite};
+use ordermill_engine::{Parts, Running, Templates};
+use ordermill_http::App;
+use ordermill_ports::clock::{SystemClock, SystemRandom};
+use ordermill_ports::decorator::{Breaker, Faulty, Metered, Timeout, breaker, faulty};
+use ordermill_ports::{Bus, Clock, Ledger, Mailer, Objects, Payments, Queries};
+use ordermill_telemetry as telemetry;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// Faults on purpose come from this seed, so that two runs of the same calls meet the same faults.
+const FAULT_SEED: u64 = 7;
+
+/// Renders the metrics of the process.
+pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// A server at work.
+pub struct Server {
+    /// Where it listens; `None` when it does not run the role `api`.
+    pub address: Option<SocketAddr>,
+    /// What its roles work with.
+    pub parts: Parts,
+    roles: Running,
+    stop: Option<oneshot::Sender<()>>,
+    http: JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    /// Opens everything, starts the roles and listens. Ready when it returns.
+    ///
+    /// # Errors
+    /// Something cannot be opened: a file, another process that has it, the port.
+    pub async fn start(config: &Config, metrics: RenderMetrics) -> Result<Self> {
+        // The port first: a second server on the same one must not touch anything.
+        let listener = match config.roles.0.contains(&Role::Api) {
+            true => Some(listen(config.http.listen.0).await?),
+            false => None,
+        };
+        std::fs::create_dir_all(&config.data)
+            .with_context(|| format!("the data directory {} cannot be made", config.data.display()))?;
+        let parts = open(config).await?;
+        let roles = ordermill_engine::start(parts.clone(), engine_settings(config), &config.roles.0);
+        let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let http = match listener {
+            Some(listener) => tokio::spawn(ordermill_http::serve(listener, app(&parts, config, metrics), stopped)),
+            None => tokio::spawn(async move {
+                // Sent, or dropped with the server: both mean the end.
+                let _ = stopped.await;
+                Ok(())
+            }),
+        };
+        Ok(Self { address, parts, roles, stop: Some(stop), http })
+    }
+
+    /// Returns only when the HTTP interface has failed.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        match (&mut self.http).await {
+            Ok(Ok(())) => anyhow::anyhow!("the HTTP interface ended by itself"),
+            Ok(Err(error)) => anyhow::Error::new(error).context("the HTTP interface failed"),
+            Err(error) => anyhow::Error::new(error).context("the HTTP interface ended with a defect"),
+        }
+    }
+
+    /// Ends in the order that loses nothing: no new requests, then the roles, then the ledger.
+    pub async fn stop(mut self) {
+        if let Some(stop) = self.stop.take() {
+            // It has ended already when nobody listens.
+            let _ = stop.send(());
+        }
+        if !self.http.is_finished()
+            && let Ok(Err(error)) = self.http.await
+        {
+            tracing::warn!(%error, "the interface ended with an error");
+        }
+        self.roles.stop().await;
+        self.parts.ledger.close().await;
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+}
+
+/// Opens the backends and puts their wrappers around the gateways.
+async fn open(config: &Config) -> Result<Parts> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let (ledger, queries, bus) = open_ledger(config, &clock)?;
+    let mailer = open_mail(config, &*queries).await?;
+    let config::Objects::File(archive) = &config.objects;
+    let objects: Arc<dyn Objects> = Arc::new(objects::FileObjects::open(archive)?);
+    Ok(Parts {
+        ledger,
+        queries,
+        bus,
+        payments: open_payments(config, &clock)?,
+        mailer: Arc::new(Metered::mailer(mailer)),
+        objects: Arc::new(Metered::objects(objects)),
+        clock,
+        random: Arc::new(SystemRandom::default()),
+        templates: Arc::new(load_templates(&config.notifications.templates)?),
+    })
+}
+
+type Store = (Arc<dyn Ledger>, Arc<dyn Queries>, Arc<dyn Bus>);
+
+fn open_ledger(config: &Config, clock: &Arc<dyn Clock>) -> Result<Store> {
+    // The ledger is its own bus; the other kinds are not in this build.
+    let config::Bus::Ledger = config.bus;
+    let (policy, undecided_max) = (config.process.policy(), config.intake.undecided_max);
+    Ok(match &config.ledger {
+        config::Ledger::Sqlite(path) => {
+            let options = sqlite::Options { policy, undecided_max, ..sqlite::Options::new(path, Arc::clone(clock)) };
+            let ledger = sqlite::SqliteLedger::open(options)?;
+            (ledger.clone(), ledger.clone(), ledger)
+        }
+        config::Ledger::Memory => {
+            let ledger = memory::MemoryLedger::new(policy, Arc::clone(clock), undecided_max);
+            (ledger.clone(), ledger.clone(), ledger)
+        }
+    })
+}
+
+async fn open_mail(config: &Config, queries: &dyn Queries) -> Result<Arc<dyn Mailer>> {
+    let from = &config.notifications.from;
+    Ok(match &config.mail {
+        config::Mail::Mbox(path) => Arc::new(mail::Mbox::open(path, queries.mailbox_end().await?, from)?),
+        config::Mail::Maildir(path) => Arc::new(mail::Maildir::open(path, from)?),
+    })
+}
+
+fn open_payments(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Payments>> {
+    let config::PaymentProvider::Sandbox = config.payments;
+    let options = sandbox::Options { slow: config.sandbox.slow.std(), fsync: config.sandbox.fsync };
+    let mut payments: Arc<dyn Payments> =
+        Arc::new(sandbox::Sandbox::open(&config.sandbox.journal, Arc::clone(clock), options)?);
+    let rates = faulty::Rates {
+        fail_before: config.sandbox.fail_before_rate,
+        lose_answer: config.sandbox.lose_answer_rate,
+        slow: config.sandbox.slow_rate,
+        slow_for: config.sandbox.slow.std(),
+    };
+    if rates.fail_before + rates.lose_answer + rates.slow > 0.0 {
+        payments = Arc::new(Faulty::new(payments, FAULT_SEED, rates));
+    }
+    let provider = &config.provider;
+    let settings = breaker::Settings {
+        window: provider.breaker_window.std(),
+        failure_rate: provider.breaker_failure_rate,
+        calls_min: provider.breaker_calls_min,
+        open_for: provider.breaker_open_for.std(),
+        ..breaker::Settings::default()
+    };
+    let timed = Arc::new(Timeout::new(payments, provider.timeout.std()));
+    let guarded = Arc::new(Breaker::new(timed, Arc::clone(clock), settings));
+    Ok(Arc::new(Metered::payments(guarded)))
+}
+
+fn load_templates(directory: &Path) -> Result<Templates> {
+    let overrides = (!directory.as_os_str().is_empty()).then_some(directory);
+    Ok(Templates::load(overrides)?)
+}
+
+fn app(parts: &Parts, config: &Config, metrics: RenderMetrics) -> App {
+    App {
+        ledger: Arc::clone(&parts.ledger),
+        queries: Arc::clone(&parts.queries),
+        bus: Arc::clone(&parts.bus),
+        clock: Arc::clone(&parts.clock),
+        random: Arc::clone(&parts.random),
+        metrics,
+        settings: http_settings(config),
+    }
+}
+
+fn engine_settings(config: &Config) -> ordermill_engine::Settings {
+    ordermill_engine::Settings {
+        payments_concurrency: config.provider.concurrency,
+        mail_batch: config.notifications.batch,
+        archive_settle: config.archive.settle.std(),
+        archive_batch: config.archive.concurrency,
+        archive_share_percent: config.archive.share_percent,
+        sweep_interval: config.process.sweep_interval.std(),
+        stop_grace: config.process.stop_grace.std(),
+    }
+}
+
+fn http_settings(config: &Config) -> ordermill_http::Settings {
+    let http = &config.http;
+    ordermill_http::Settings {
+        connections_max: http.connections_max,
+        requests_max: http.requests_max,
+        waits_max: http.waits_max,
+        bulks_max: http.bulks_max,
+        streams_max: http.streams_max,
+        head_read_timeout: http.head_timeout.std(),
+        body_read_timeout: http.body_timeout.std(),
+        bulk_idle_timeout: http.bulk_idle_timeout.std(),
+        bulk_patience: http.bulk_patience.std(),
+        idle_timeout: http.idle_timeout.std(),
+        write_timeout: http.write_timeout.std(),
+        request_timeout: http.request_timeout.std(),
+        prefer_wait_max: http.wait_max.std(),
+        drain_timeout: http.drain_timeout.std(),
+        idempotency_ttl: config.process.idempotency_ttl.std(),
+        ..ordermill_http::Settings::default()
+    }
+}
+
+/// Sets up logs and metrics as configured.
+pub fn init_telemetry(log: &config::Log) -> Result<telemetry::Telemetry> {
+    let format = match log.format {
+        config::LogFormat::Pretty => telemetry::Format::Pretty,
+        config::LogFormat::Json => telemetry::Format::Json,
+        config::LogFormat::Auto => telemetry::Format::Auto,
+    };
+    Ok(telemetry::init(&telemetry::LogSettings { format, level: log.level.clone() })?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_of_the_configuration_are_those_of_the_parts() {
+        let config = Config::with_defaults(Path::new("shop"));
+        assert_eq!(http_settings(&config), ordermill_http::Settings::default());
+        let (ours, theirs) = (engine_settings(&config), ordermill_engine::Settings::default());
+        assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
+        let options = sqlite::Options::new("x", Arc::new(SystemClock));
+        assert_eq!(config.intake.undecided_max, options.undecided_max);
+        let breaker = breaker::Settings::default();
+        assert_eq!(config.provider.breaker_failure_rate, breaker.failure_rate);
+        assert_eq!(config.provider.breaker_calls_min, breaker.calls_min);
+        assert_eq!(config.provider.breaker_window.std(), breaker.window);
+        assert_eq!(config.provider.breaker_open_for.std(), breaker.open_for);
+        assert_eq!(config.sandbox.slow.std(), sandbox::Options::default().slow);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_server_starts_on_either_ledger_and_ends() {
+        for ledger in [config::Ledger::Memory, config::Ledger::Sqlite("ordermill.db".into())] {
+            let dir = tempfile::tempdir().expect("a directory can be made");
+            let mut config = Config::with_defaults(dir.path());
+            config.http.listen = config::Listen(([127, 0, 0, 1], 0).into());
+            config.ledger = match ledger {
+                config::Ledger::Sqlite(path) => config::Ledger::Sqlite(dir.path().join(path)),
+                config::Ledger::Memory => config::Ledger::Memory,
+            };
+            let server = Server::start(&config, Arc::new(String::new)).await.expect("it starts");
+            let url = format!("http://{}", server.address.expect("it listens"));
+            let client = ordermill_client::Client::new(&url).expect("a URL");
+            client.ready().await.expect("it is ready");
+            server.stop().await;
+            assert!(client.ready().await.is_err());
+        }
+    }
+}

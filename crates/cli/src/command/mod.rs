@@ -1,0 +1,70 @@
+//! The commands: one file each. A command takes its arguments and says how the program ends.
+//!
+//! To add one: a file with `Args` (clap) and `run(args, &Global) -> anyhow::Result<Exit>`, and a line in the table below.
+
+mod args;
+mod bench;
+mod completions;
+mod config;
+mod demo;
+mod doctor;
+mod order;
+mod product;
+mod serve;
+mod stock;
+mod version;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::exit::Exit;
+
+pub use args::{ConfigArgs, Global, ServerArgs};
+
+/// What can be done.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Start the server.
+    Serve(serve::Args),
+    /// See a slice of a real year of orders go through, with declined cards and a flaky payment provider.
+    Demo(demo::Args),
+    /// Place, import, find and follow orders.
+    Order(order::Args),
+    /// Fill and read the catalogue.
+    Product(product::Args),
+    /// Read and change stock.
+    Stock(stock::Args),
+    /// Audit every order, every cent and every unit, on a live or a stopped ledger; exit code 4 if anything does not add up.
+    Doctor(doctor::Args),
+    /// Measure how many orders a second are fulfilled, counted from outside.
+    Bench(bench::Args),
+    /// Show and check the configuration.
+    Config(config::Args),
+    /// Print the completions for a shell.
+    Completions(completions::Args),
+    /// Print the version.
+    Version,
+}
+
+impl Command {
+    /// Runs it.
+    pub fn run(self, global: &Global) -> Result<Exit> {
+        match self {
+            Self::Serve(args) => serve::run(args),
+            Self::Demo(args) => demo::run(args, global),
+            Self::Order(args) => order::run(args, global),
+            Self::Product(args) => product::run(args, global),
+            Self::Stock(args) => stock::run(args, global),
+            Self::Doctor(args) => doctor::run(args, global),
+            Self::Bench(args) => bench::run(args, global),
+            Self::Config(args) => config::run(args, global),
+            Self::Completions(args) => completions::run(args),
+            Self::Version => version::run(global),
+        }
+    }
+}
+
+/// Runs a command that talks to a server. One thread is enough for that.
+pub fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+}

@@ -1,0 +1,69 @@
+//! `ordermill serve`
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use ordermill_config::{Config, Flag};
+
+use super::ConfigArgs;
+use crate::assembly::{Server, init_telemetry};
+use crate::exit::Exit;
+use crate::output;
+use crate::shutdown::Signals;
+
+/// Arguments of `serve`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Everything the server keeps lies in the data directory: the ledger, the mails, the archive and the books of the payment sandbox.
+Options are set in a file, in the environment or with --set; `ordermill config default` explains each.
+
+  ordermill serve --data shop --listen 127.0.0.1:8080
+  ordermill serve --data shop --set process.reservation_ttl=5m --set log.level=debug
+
+SIGTERM or Ctrl-C lets requests and work under way come to their end; a second one ends the server at once. Neither loses an
+order: whatever was answered is on disk.")]
+pub struct Args {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Where to listen; port 0 takes a free one and prints it
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// The roles to run, with commas between them: api, payments, inventory, notifications, tracking, archive, sweeper
+    #[arg(long, value_name = "ROLES")]
+    role: Option<String>,
+}
+
+/// Serves until a signal.
+pub fn run(args: Args) -> Result<Exit> {
+    let flag = |key: &str, value: Option<String>, written: &str| value.map(|value| Flag::new(key, value, written));
+    let flags = [flag("http.listen", args.listen, "--listen"), flag("roles", args.role, "--role")];
+    let config = args.config.load(flags.into_iter().flatten().collect())?.config;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(&config))
+}
+
+async fn serve(config: &Config) -> Result<Exit> {
+    let mut signals = Signals::install()?;
+    let telemetry = init_telemetry(&config.log)?;
+    let mut server = Server::start(config, Arc::new(move || telemetry.render_metrics())).await?;
+    let data = config.data.display();
+    match server.address {
+        Some(address) => output::line(format_args!("ready on http://{address} data in {data}"))?,
+        None => output::line(format_args!("ready without an interface, data in {data}"))?,
+    }
+    let failure = tokio::select! {
+        signal = signals.next() => {
+            tracing::info!(signal, "stopping");
+            None
+        }
+        error = server.failed() => Some(error),
+    };
+    signals.end_at_next();
+    server.stop().await;
+    match failure {
+        None => {
+            tracing::info!("stopped");
+            Ok(Exit::Ok)
+        }
+        Some(error) => Err(error),
+    }
+}
