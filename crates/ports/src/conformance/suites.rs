@@ -136,6 +136,14 @@ mod tests {
         entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
     }
 
+    /// The cases that the suites name for a module: `ledger::keys { … }`, or `durable = durable; … }`.
+    fn listed<'a>(suites: &'a str, module: &str) -> Vec<&'a str> {
+        let starts = [format!("{module} {{"), format!("{module} = {module};")];
+        let rest = starts.iter().find_map(|start| suites.split_once(start.as_str())).map(|(_, rest)| rest);
+        let block = rest.and_then(|rest| rest.split_once('}')).map(|(block, _)| block).unwrap_or_default();
+        block.split(',').map(str::trim).collect()
+    }
+
     #[test]
     fn every_case_is_in_a_suite() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/conformance");
@@ -143,13 +151,18 @@ mod tests {
         let mut cases = 0;
         for path in sources(&root) {
             let source = std::fs::read_to_string(&path).expect("readable");
+            if source.contains("\npub trait Harness") {
+                // A suite of a gateway, with a harness and a list of its own.
+                continue;
+            }
+            let module = path.strip_prefix(&root).expect("it is below").with_extension("");
+            let module = module.to_string_lossy().replace('/', "::");
             for rest in source.split("\npub async fn ").skip(1) {
                 let Some((case, _)) = rest.split_once("(harness: &dyn Harness) {") else { continue };
                 cases += 1;
-                let listed = suites.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == case);
-                assert!(listed, "{case} of {} is in no suite", path.display());
+                assert!(listed(&suites, &module).contains(&case), "{case} of {module} is in no suite");
             }
         }
-        assert!(cases > 50, "the search finds the cases: {cases}");
+        assert!(cases > 100, "the search finds the cases: {cases}");
     }
 }
