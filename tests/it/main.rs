@@ -1,1 +1,14 @@
-//! Black-box tests.
+//! Black-box tests: each drives real `ordermill` processes over HTTP and the command line, and looks at what lies on disk.
+
+mod support;
+
+mod bad_input;
+mod commands;
+mod crash;
+mod disk_full;
+mod doctor;
+mod durability;
+mod idempotency;
+mod lifecycle;
+mod payments;
+mod stock;
