@@ -38,7 +38,7 @@ pub(crate) fn key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem
         Some(quoted) => IdempotencyKey::new(&unquote(quoted).ok_or_else(|| invalid("has unbalanced quotes"))?),
         None => IdempotencyKey::new(text),
     };
-    key.map(Some).map_err(|error| invalid(error))
+    key.map(Some).map_err(invalid)
 }
 
 /// The key of one line of a bulk request: the request's key and the line's number.

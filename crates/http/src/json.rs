@@ -2,7 +2,7 @@
 
 use ordermill_core::intake::Violation;
 use ordermill_core::limits::JSON_DEPTH_MAX;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
 use crate::error_code::{ErrorCode, MALFORMED_JSON, TOO_DEEP};
@@ -58,6 +58,13 @@ fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error, shape: 
     if error.classify() != Category::Data {
         return Problem::new(&MALFORMED_JSON, error.to_string());
     }
+    // A wrong field in front of a syntax error is not worth correcting first.
+    if let Err(error) = std::str::from_utf8(bytes) {
+        return Problem::new(&MALFORMED_JSON, format!("not UTF-8 at byte {}", error.valid_up_to()));
+    }
+    if let Err(error) = serde_json::from_slice::<IgnoredAny>(bytes) {
+        return Problem::new(&MALFORMED_JSON, error.to_string());
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
         Ok(_) => Problem::new(shape, error.to_string()),
@@ -111,8 +118,15 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_malformed() {
-        for bad in ["", "{", "{\"customer_id\":\"c\",", "nul", "{} x", "{\"customer_id\":1e999}", "{\"a\":\"\\ud800\"}"]
-        {
+        for bad in [
+            "",
+            "{",
+            "{\"customer_id\":\"c\",",
+            "nul",
+            "{} x",
+            "{\"customer_id\":1e999}",
+            "{\"customer_id\":\"\\ud800\"}",
+        ] {
             assert_eq!(refuse(bad).0, "malformed_json", "{bad:?}");
         }
         let problem =

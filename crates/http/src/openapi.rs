@@ -62,7 +62,7 @@ pub(crate) struct OrderRequest {
     /// A token of the payment provider; its default if omitted.
     payment_method: Option<String>,
     /// A text or an object, at most 8 KiB.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<serde_json::Value>)]
     shipping_address: Option<serde_json::Value>,
     /// From 1 to 500 lines.
     #[schema(min_items = 1, max_items = 500)]

@@ -63,7 +63,7 @@ struct NoContent {}
 #[utoipa::path(
     post, path = "/v1/orders/{id}/cancel", tag = "orders", operation_id = "cancel_order",
     request_body(content = Option<CancelRequest>, content_type = "application/json"),
-    params(("id" = String, Path, description = "The order's id."), ("Idempotency-Key" = Option<String>, Header)),
+    params(("id" = String, Path, description = "The order's id."), ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to send again.")),
     responses((status = 200, description = "The order, cancelled.", body = OrderView<'_>), ActionProblems)
 )]
 pub(crate) async fn cancel(
@@ -85,7 +85,7 @@ pub(crate) async fn cancel(
 #[utoipa::path(
     post, path = "/v1/orders/{id}/refund", tag = "orders", operation_id = "refund_order",
     request_body(content = Option<RefundRequest>, content_type = "application/json"),
-    params(("id" = String, Path, description = "The order's id."), ("Idempotency-Key" = Option<String>, Header)),
+    params(("id" = String, Path, description = "The order's id."), ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to send again.")),
     responses((status = 202, description = "The order, with its refund under way.", body = OrderView<'_>), ActionProblems)
 )]
 pub(crate) async fn refund(
@@ -109,7 +109,7 @@ pub(crate) async fn refund(
 /// Try again what waits for a person.
 #[utoipa::path(
     post, path = "/v1/orders/{id}/retry", tag = "orders", operation_id = "retry_order",
-    params(("id" = String, Path, description = "The order's id."), ("Idempotency-Key" = Option<String>, Header)),
+    params(("id" = String, Path, description = "The order's id."), ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to send again.")),
     responses((status = 200, description = "The order, under way again.", body = OrderView<'_>), ActionProblems)
 )]
 pub(crate) async fn retry(
@@ -130,7 +130,7 @@ pub(crate) async fn retry(
 #[utoipa::path(
     post, path = "/v1/orders/{id}/resolve", tag = "orders", operation_id = "resolve_order",
     request_body(content = Option<ResolveRequest>, content_type = "application/json"),
-    params(("id" = String, Path, description = "The order's id."), ("Idempotency-Key" = Option<String>, Header)),
+    params(("id" = String, Path, description = "The order's id."), ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to send again.")),
     responses((status = 200, description = "The order, no longer waiting.", body = OrderView<'_>), ActionProblems)
 )]
 pub(crate) async fn resolve(

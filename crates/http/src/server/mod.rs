@@ -33,7 +33,7 @@ use crate::settings::Settings;
 use crate::state::{App, Shared, State};
 
 /// Bytes hyper buffers of a request before its handler takes them: one whole order of usual size, and pieces of a bulk body.
-const READ_BUFFER_BYTES_MAX: usize = 128 * 1024;
+const READ_BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// Connections beyond the limit that are told so at once; further ones are closed without a word.
 const REFUSALS_MAX: usize = 64;
 /// How long a refused client may take to read that.

@@ -1,0 +1,135 @@
+//! `/openapi.json`, `/docs`, `/errors`
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::{Shop, order};
+
+/// The committed document. `UPDATE_GOLDEN=1` writes it anew.
+#[test]
+fn openapi_is_the_committed_document() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
+    let document = ordermill_http::openapi();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &document).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == document,
+        "docs/openapi.json is out of date: UPDATE_GOLDEN=1 cargo test -p ordermill-http openapi"
+    );
+}
+
+#[tokio::test]
+async fn the_document_is_served_and_whole() {
+    let shop = Shop::new();
+    let document = shop.get("/openapi.json").await.json();
+    assert_eq!(document["openapi"], "3.1.0");
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (verb, operation) in item.as_object().unwrap() {
+            let name = operation["operationId"].as_str().unwrap_or_else(|| panic!("{verb} {path} has no name"));
+            operations.push(name.to_owned());
+            assert!(operation["summary"].is_string(), "{name} says nothing of itself");
+        }
+    }
+    operations.sort_unstable();
+    let expected = [
+        "adjust_stock",
+        "cancel_order",
+        "follow_order_events",
+        "get_order",
+        "get_product",
+        "get_stock",
+        "health",
+        "import_products",
+        "list_dead_letters",
+        "list_events",
+        "list_order_events",
+        "list_orders",
+        "list_products",
+        "list_stock",
+        "metrics",
+        "place_order",
+        "put_product",
+        "ready",
+        "redrive_dead_letters",
+        "refund_order",
+        "resolve_order",
+        "retry_order",
+        "set_stock",
+    ];
+    assert_eq!(operations, expected);
+    assert_references_lead_somewhere(&document, &document);
+}
+
+fn assert_references_lead_somewhere(document: &Value, value: &Value) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(Value::String(reference)) = fields.get("$ref") {
+                let target = document.pointer(reference.trim_start_matches('#'));
+                assert!(target.is_some(), "{reference} leads nowhere");
+            }
+            fields.values().for_each(|field| assert_references_lead_somewhere(document, field));
+        }
+        Value::Array(values) => values.iter().for_each(|value| assert_references_lead_somewhere(document, value)),
+        _ => {}
+    }
+}
+
+/// What an order looks like is what the document says: every field is described, and every required one is there.
+#[tokio::test]
+async fn an_order_has_the_documented_fields() {
+    let shop = Shop::new();
+    shop.stock("chair", 10).await;
+    let document = shop.get("/openapi.json").await.json();
+    let mut body = order("chair", 1);
+    body["order_ref"] = "R-1".into();
+    body["metadata"] = json!({"a": 1});
+    let id = shop.post("/v1/orders", body).await.order_id();
+    shop.give_up(id).await;
+    let order = shop.get(&format!("/v1/orders/{id}")).await.json();
+    for (schema, value) in [
+        ("Order", &order),
+        ("Money", &order["total"]),
+        ("OrderLine", &order["lines"][0]),
+        ("PaymentSummary", &order["payment"]),
+        ("Attention", &order["attention"]),
+        ("OrderLinks", &order["links"]),
+        ("CloudEvent", &shop.get("/v1/events").await.json()["events"][0]),
+        ("Problem", &shop.post("/v1/orders", json!({})).await.json()),
+        ("Product", &shop.get("/v1/products/chair").await.json()),
+        ("Stock", &shop.get("/v1/stock/chair").await.json()),
+    ] {
+        let described = &document["components"]["schemas"][schema];
+        let fields = described["properties"].as_object().unwrap_or_else(|| panic!("{schema} is not described"));
+        for field in value.as_object().unwrap().keys() {
+            assert!(fields.contains_key(field), "{schema}.{field} is not described");
+        }
+        for required in described["required"].as_array().unwrap() {
+            assert!(value.get(required.as_str().unwrap()).is_some(), "{schema}.{required} is missing in {value}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_problem_leads_to_its_page() {
+    let shop = Shop::new();
+    let problem = shop.post("/v1/orders", json!({})).await.json();
+    let page = shop.get(problem["type"].as_str().unwrap()).await;
+    assert_eq!((page.status.as_u16(), page.header("content-type")), (200, "text/markdown; charset=utf-8"));
+    assert!(page.text().starts_with("# invalid_order\n"));
+    shop.get("/errors/no_such_code").await.assert_problem(404, "not_found");
+    let list = shop.get("/errors").await;
+    assert!(list.text().contains("[idempotency_key_reused](/errors/idempotency_key_reused) (422)"));
+}
+
+#[tokio::test]
+async fn the_page_for_people_stands_alone() {
+    let shop = Shop::new();
+    let page = shop.get("/docs").await;
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    assert!(page.header("content-security-policy").starts_with("default-src 'none'"));
+    assert!(page.text().contains("/v1/orders/{id}/cancel"));
+}

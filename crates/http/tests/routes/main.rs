@@ -1,0 +1,11 @@
+//! The interface from outside: one file for each part of the address space, against a real ledger in memory.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
+mod catalogue;
+mod dead_letters;
+mod documents;
+mod feed;
+mod health;
+mod orders;
+mod server;
+mod support;
