@@ -4,4 +4,12 @@
 mod support;
 
 mod attention;
+mod golden;
+mod harness;
+mod history;
+mod intake;
 mod late;
+mod model;
+mod placing;
+mod races;
+mod refusals;

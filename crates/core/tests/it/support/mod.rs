@@ -2,6 +2,7 @@
 
 pub mod books;
 pub mod mill;
+pub mod model;
 pub mod provider;
 pub mod world;
 
