@@ -1,0 +1,11 @@
+//! What the black-box tests share: a server process, a client of it, and a look at its mail store.
+
+mod doctor;
+mod mailbox;
+mod server;
+mod shop;
+
+pub use doctor::doctor;
+pub use mailbox::wait_for_mails;
+pub use server::{Server, ordermill};
+pub use shop::{Answer, Shop, order_line};
