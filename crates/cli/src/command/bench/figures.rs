@@ -90,7 +90,7 @@ pub(super) struct Figures {
     pub(super) memory_bytes: Option<u64>,
     /// The most memory there was.
     pub(super) memory_peak_bytes: Option<u64>,
-    /// Processor time of the server by the time of the window: 1.0 is one core in full use.
+    /// Cores that the server kept in use, from the begin of the load to the last mail: 1.0 is one core in full use.
     pub(super) server_cores: Option<f64>,
     /// Of `ordermill.db` after the stop, by all orders in it.
     pub(super) database_bytes_per_order: Option<f64>,

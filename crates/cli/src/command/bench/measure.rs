@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::figures::{Figures, Quantiles, Variant};
 use super::load::{self, Shape, Tally};
@@ -38,32 +38,34 @@ impl Plan {
 /// Runs the bare echo.
 pub(super) async fn echo(plan: &Plan, data: &Path) -> anyhow::Result<Figures> {
     let server = Server::start(Program::Echo { data }).await?;
-    let before = server.processor_time();
+    let before = Usage::of(&server);
     let tally = load::drive(&server.target, &plan.shape, None, || Orders::for_echo(plan.goods)).await?;
     let mut figures = figures(Variant::Echo, &tally);
-    look_at(&server, before, &plan.shape, &mut figures);
+    before.compare(&server, &mut figures);
     server.stop().await?;
     Ok(figures)
 }
 
-/// Runs a server of ours on this data directory.
-pub(super) async fn own(plan: &Plan, variant: Variant, data: &Path) -> anyhow::Result<Figures> {
+/// Runs a server of ours on this data directory. Gives how many orders it took, too, the warm-up's included.
+pub(super) async fn own(plan: &Plan, variant: Variant, data: &Path) -> anyhow::Result<(Figures, u64)> {
     let environment = plan.environment_of(variant);
     let server = Server::start(Program::Serve { data, environment: &environment }).await?;
     let idle = server.memory();
     shop::stock_up(&server.target, plan.goods).await?;
-    let before = server.processor_time();
+    let before = Usage::of(&server);
     let (mut figures, tally) = orders(plan, variant, &server.target, Some(&data.join("mail.mbox"))).await?;
-    look_at(&server, before, &plan.shape, &mut figures);
+    before.compare(&server, &mut figures);
     figures.ready_ms = Some(server.ready_after.as_secs_f64() * 1_000.0);
     figures.idle_memory_bytes = idle.map(|(now, _)| now);
     server.stop().await?;
     if variant == Variant::Sqlite {
         let stored = plan.stored_before + tally.accepted;
-        let bytes = std::fs::metadata(data.join("ordermill.db"))?.len();
+        // What a stop leaves in the log beside the database is data as well.
+        let bytes_of = |name| std::fs::metadata(data.join(name)).map_or(0, |data| data.len());
+        let bytes = bytes_of("ordermill.db") + bytes_of("ordermill.db-wal");
         figures.database_bytes_per_order = (stored > 0).then(|| bytes as f64 / stored as f64);
     }
-    Ok(figures)
+    Ok((figures, tally.accepted))
 }
 
 /// Puts the load on a server that takes orders, and waits for the mail of the last one where the mail file is known.
@@ -115,12 +117,24 @@ fn figures(variant: Variant, tally: &Tally) -> Figures {
     }
 }
 
-/// What the system says of the server's process.
-fn look_at(server: &Server, before: Option<Duration>, shape: &Shape, figures: &mut Figures) {
-    if let Some((now, peak)) = server.memory() {
-        (figures.memory_bytes, figures.memory_peak_bytes) = (Some(now), Some(peak));
+/// What a server's process had used before its load.
+struct Usage {
+    at: Instant,
+    processor: Option<Duration>,
+}
+
+impl Usage {
+    fn of(server: &Server) -> Self {
+        Self { at: Instant::now(), processor: server.processor_time() }
     }
-    let used = server.processor_time().zip(before).map(|(now, before)| now.saturating_sub(before));
-    let loaded = shape.warm_up + shape.duration;
-    figures.server_cores = used.map(|used| used.as_secs_f64() / loaded.as_secs_f64().max(f64::MIN_POSITIVE));
+
+    /// What it has used since, by what the system says.
+    fn compare(&self, server: &Server, figures: &mut Figures) {
+        let now = Self::of(server);
+        let used = now.processor.zip(self.processor).map(|(now, before)| now.saturating_sub(before).as_secs_f64());
+        figures.server_cores = used.map(|used| used / now.at.duration_since(self.at).as_secs_f64());
+        if let Some((now, peak)) = server.memory() {
+            (figures.memory_bytes, figures.memory_peak_bytes) = (Some(now), Some(peak));
+        }
+    }
 }

@@ -20,7 +20,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use figures::{Figures, Series, Variant};
@@ -34,6 +34,7 @@ use wire::Target;
 use super::Global;
 use crate::exit::{Exit, Usage};
 use crate::output;
+use crate::shutdown::Signals;
 
 /// Arguments of `bench`.
 #[derive(Debug, clap::Args)]
@@ -72,7 +73,8 @@ pub struct Args {
     /// Run the same on a ledger in memory, which shows what durability costs
     #[arg(long)]
     compare_memory: bool,
-    /// Store this many finished orders first
+    /// Store this many finished orders first. They are archived in the background, also while the load runs, unless that role is
+    /// left out: --env ORDERMILL_ROLES=api,payments,inventory,notifications,sweeper
     #[arg(long, value_name = "N", default_value_t = 0)]
     prefill: u64,
     /// Measure importing and fulfilling this file of orders instead, packed or plain
@@ -111,13 +113,23 @@ fn positive(text: &str) -> Result<f64, String> {
 /// Measures, and prints the figures.
 pub fn run(args: Args, global: &Global) -> Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        match &args.echo_server {
-            Some(address) => echo::serve(*address).await.map(|()| Exit::Ok),
-            None if args.import.is_some() => run_import(&args, global).await,
-            None => run_load(&args, global).await,
+    let outcome = runtime.block_on(async {
+        if let Some(address) = args.echo_server {
+            return echo::serve(address).await.map(|()| Exit::Ok);
         }
-    })
+        let mut signals = Signals::install()?;
+        let measure = async {
+            if args.import.is_some() { run_import(&args, global).await } else { run_load(&args, global).await }
+        };
+        // Dropping the measurement ends its servers and removes their data.
+        tokio::select! {
+            outcome = measure => outcome,
+            signal = signals.next() => bail!("ended by {signal}"),
+        }
+    });
+    // What still keeps time for a measurement that was ended is not waited for.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// One line on what comes next. That nobody sees it is no reason to stop.
@@ -216,15 +228,19 @@ async fn run_own(args: &Args, plan: &mut Plan, global: &Global) -> Result<Vec<Fi
     for number in 1..=args.runs {
         say(&format!("run {number} of {}", args.runs));
         for variant in args.variants() {
-            let fresh = scratch.directory(&format!("run-{number}-{}", variant.as_str()))?;
             let figures = match (variant, &stored) {
-                (Variant::Echo, _) => measure::echo(plan, &fresh.path).await?,
                 (Variant::Sqlite, Some(stored)) => {
-                    let figures = measure::own(plan, variant, &stored.path).await?;
-                    plan.stored_before += figures.accepted;
+                    let (figures, placed) = measure::own(plan, variant, &stored.path).await?;
+                    plan.stored_before += placed;
                     figures
                 }
-                _ => measure::own(plan, variant, &fresh.path).await?,
+                _ => {
+                    let fresh = scratch.directory(&format!("run-{number}-{}", variant.as_str()))?;
+                    match variant {
+                        Variant::Echo => measure::echo(plan, &fresh.path).await?,
+                        _ => measure::own(plan, variant, &fresh.path).await?.0,
+                    }
+                }
             };
             say(&print::run_line(&figures));
             runs.push(figures);
