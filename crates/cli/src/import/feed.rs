@@ -10,7 +10,7 @@ use futures_util::Stream;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::source::{Line, Source};
+use super::source::{Line, Meter, Source};
 
 /// Lines that may be sent and not answered: several commits of the server, and what is sent again at most after a break.
 const UNANSWERED_MAX: usize = 4_096;
@@ -56,13 +56,15 @@ pub struct Left {
 pub struct Feed {
     lines: Mutex<Lines>,
     source: tokio::sync::Mutex<Source>,
+    meter: Arc<Meter>,
     room: Notify,
 }
 
 impl Feed {
     /// Feeds from a source.
     pub fn new(source: Source) -> Arc<Self> {
-        Arc::new(Self { lines: Mutex::default(), source: tokio::sync::Mutex::new(source), room: Notify::new() })
+        let meter = Arc::clone(&source.meter);
+        Arc::new(Self { meter, lines: Mutex::default(), source: tokio::sync::Mutex::new(source), room: Notify::new() })
     }
 
     fn lines(&self) -> MutexGuard<'_, Lines> {
@@ -186,9 +188,9 @@ impl Feed {
         self.lines().failure.take()
     }
 
-    /// How much of the input was read, 0 to 1, where that is known.
-    pub fn share(&self) -> Option<f64> {
-        self.source.try_lock().ok()?.share()
+    /// How much of the input is dealt with, 0 to 1, when that many of its lines are; `None` where that is not known.
+    pub fn share(&self, lines_done: u64) -> Option<f64> {
+        self.meter.share(lines_done)
     }
 }
 
@@ -259,15 +261,16 @@ mod tests {
         assert_eq!(body(&feed).await, "b\nd\n");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_line_sent_again_waits_for_its_time() {
         let feed = feed("a");
         assert_eq!(body(&feed).await, "a\n");
         let line = feed.answered().expect("it was sent");
-        feed.send_again(line, Duration::from_secs(3));
+        let pause = Duration::from_millis(100);
+        feed.send_again(line, pause);
         let begun = Instant::now();
         assert_eq!(body(&feed).await, "a\n");
-        assert!(begun.elapsed() >= Duration::from_secs(3));
+        assert!(begun.elapsed() >= pause);
     }
 
     #[tokio::test]

@@ -145,7 +145,7 @@ impl Pump {
             };
             self.count(line, answer).map_err(Broken::ForGood)?;
             self.refuse_too_long().map_err(Broken::ForGood)?;
-            self.progress.update(self.tally.answered, self.feed.share());
+            self.progress.update(self.tally.answered, self.feed.share(self.tally.answered));
         }
         Ok(None)
     }
@@ -247,3 +247,7 @@ impl Broken {
         if is_passing { Self::Connection(error) } else { Self::ForGood(error.into()) }
     }
 }
+
+#[cfg(test)]
+#[path = "pump_tests.rs"]
+mod tests;

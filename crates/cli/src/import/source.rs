@@ -60,8 +60,27 @@ pub struct Line {
 pub struct Source {
     /// Batches of lines; an error is the last.
     pub batches: mpsc::Receiver<io::Result<Vec<Line>>>,
-    read: Arc<AtomicU64>,
+    /// How far it is read.
+    pub meter: Arc<Meter>,
+}
+
+/// How far an input is read.
+#[derive(Debug, Default)]
+pub struct Meter {
+    bytes: AtomicU64,
+    lines: AtomicU64,
     length: Option<u64>,
+}
+
+impl Meter {
+    /// How much of the input is dealt with, 0 to 1, when that many of its lines are; `None` where its length is not known. The
+    /// reader is ahead, so what it has read counts only as far as its lines are done.
+    pub fn share(&self, lines_done: u64) -> Option<f64> {
+        let length = self.length.filter(|length| *length > 0)?;
+        let lines = self.lines.load(Ordering::Relaxed).max(lines_done).max(1);
+        let read = self.bytes.load(Ordering::Relaxed) as f64 / length as f64;
+        Some(read * lines_done as f64 / lines as f64)
+    }
 }
 
 impl Source {
@@ -82,52 +101,59 @@ impl Source {
             Input::Embedded(bytes) => (Box::new(*bytes), Some(bytes.len() as u64)),
         };
         let (sender, batches) = mpsc::channel(BATCHES_WAITING_MAX);
-        let read = Arc::new(AtomicU64::new(0));
-        let counted = BufReader::with_capacity(64 * 1024, Counted { inner: reader, read: Arc::clone(&read) });
-        std::thread::Builder::new().name("import".to_owned()).spawn(move || read_all(counted, &sender))?;
-        Ok(Self { batches, read, length })
-    }
-
-    /// How much of the input was read, 0 to 1, where its length is known.
-    pub fn share(&self) -> Option<f64> {
-        let length = self.length.filter(|length| *length > 0)?;
-        Some(self.read.load(Ordering::Relaxed) as f64 / length as f64)
+        let meter = Arc::new(Meter { length, ..Meter::default() });
+        let counted = BufReader::with_capacity(64 * 1024, Counted { inner: reader, meter: Arc::clone(&meter) });
+        let output = Output { sender, meter: Arc::clone(&meter) };
+        std::thread::Builder::new().name("import".to_owned()).spawn(move || read_all(counted, &output))?;
+        Ok(Self { batches, meter })
     }
 }
 
 /// Counts what is read of the file itself, before it is unpacked.
 struct Counted<R> {
     inner: R,
-    read: Arc<AtomicU64>,
+    meter: Arc<Meter>,
 }
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        self.read.fetch_add(count as u64, Ordering::Relaxed);
+        self.meter.bytes.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
     }
 }
 
-type Sender = mpsc::Sender<io::Result<Vec<Line>>>;
+/// Where lines go. Once the receiver is gone the import has ended, and nobody is left to tell.
+struct Output {
+    sender: mpsc::Sender<io::Result<Vec<Line>>>,
+    meter: Arc<Meter>,
+}
 
-fn read_all(mut reader: impl BufRead + Send, sender: &Sender) {
+impl Output {
+    /// Whether anybody still listens.
+    fn send(&self, batch: io::Result<Vec<Line>>) -> bool {
+        let lines = batch.as_ref().map_or(0, Vec::len);
+        self.meter.lines.fetch_add(lines as u64, Ordering::Relaxed);
+        self.sender.blocking_send(batch).is_ok()
+    }
+}
+
+fn read_all(mut reader: impl BufRead + Send, output: &Output) {
     let is_gzip = match reader.fill_buf() {
         Ok(head) => head.starts_with(&GZIP_MAGIC),
         Err(error) => {
-            // Nobody is left to tell when the receiver is gone; the import has ended.
-            let _ = sender.blocking_send(Err(error));
+            output.send(Err(error));
             return;
         }
     };
     if is_gzip {
-        read_lines(BufReader::with_capacity(256 * 1024, MultiGzDecoder::new(reader)), sender);
+        read_lines(BufReader::with_capacity(256 * 1024, MultiGzDecoder::new(reader)), output);
     } else {
-        read_lines(BufReader::with_capacity(256 * 1024, reader), sender);
+        read_lines(BufReader::with_capacity(256 * 1024, reader), output);
     }
 }
 
-fn read_lines<R: Read>(mut reader: BufReader<R>, sender: &Sender) {
+fn read_lines<R: Read>(mut reader: BufReader<R>, output: &Output) {
     let mut batch = Vec::new();
     let mut number = 0;
     loop {
@@ -142,19 +168,19 @@ fn read_lines<R: Read>(mut reader: BufReader<R>, sender: &Sender) {
             }
             Err(error) => {
                 // What was read before the error is whole lines, and they count.
-                let _ = sender.blocking_send(Ok(std::mem::take(&mut batch)));
-                let _ = sender.blocking_send(Err(error));
+                output.send(Ok(std::mem::take(&mut batch)));
+                output.send(Err(error));
                 return;
             }
         }
         // Standard input may stand still: what is there goes at once.
         let is_due = batch.len() >= BATCH_LINES_MAX || !reader.buffer().contains(&b'\n');
-        if is_due && !batch.is_empty() && sender.blocking_send(Ok(std::mem::take(&mut batch))).is_err() {
+        if is_due && !batch.is_empty() && !output.send(Ok(std::mem::take(&mut batch))) {
             return;
         }
     }
     if !batch.is_empty() {
-        let _ = sender.blocking_send(Ok(batch));
+        output.send(Ok(batch));
     }
 }
 
@@ -205,8 +231,9 @@ mod tests {
                 Err(error) => failed = Some(error.kind()),
             }
         }
-        if failed.is_none() && !content.is_empty() {
-            assert_eq!(source.share(), Some(1.0));
+        if failed.is_none() && !seen.is_empty() {
+            assert_eq!(source.meter.share(seen.len() as u64), Some(1.0));
+            assert_eq!(source.meter.share(0), Some(0.0));
         }
         (seen, failed)
     }

@@ -48,7 +48,7 @@ pub fn summarize(imported: Imported, outcomes: Option<&Outcomes>, global: &Globa
         }
         if unnamed > 0 {
             output::line(format_args!(
-                "{} orders have no order_ref: importing this file again would place them again",
+                "Orders without order_ref: {}. Importing this file again would place them again.",
                 count(unnamed)
             ))?;
         }

@@ -73,7 +73,7 @@ async fn demonstrate(args: Args, global: &Global) -> Result<Exit> {
     let ids = fill(&client, &config, global).await?;
     let outcomes = await_outcomes(&client, &ids, global.json, Some(DECIDE_PATIENCE)).await?;
     settle(&server).await?;
-    let report = Report::gather(&server, &client, &config, &ids, outcomes, began.elapsed()).await?;
+    let report = Report::gather(&server, &client, &config, &ids, outcomes, began.elapsed(), !args.exit).await?;
     report.print(global)?;
     if args.exit {
         server.stop().await;

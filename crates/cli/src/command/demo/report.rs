@@ -29,6 +29,7 @@ pub struct Report {
     archived: usize,
     data: PathBuf,
     url: String,
+    serves_on: bool,
 }
 
 impl Report {
@@ -40,6 +41,7 @@ impl Report {
         ids: &[String],
         outcomes: Outcomes,
         elapsed: Duration,
+        serves_on: bool,
     ) -> Result<Self> {
         let (Mail::Mbox(mail_path) | Mail::Maildir(mail_path)) = &config.mail;
         let Objects::File(archive_path) = &config.objects;
@@ -56,6 +58,7 @@ impl Report {
             archived: server.parts.objects.list("archive").await?.len(),
             data: config.data.clone(),
             url: client.base().to_owned(),
+            serves_on,
         })
     }
 
@@ -102,10 +105,15 @@ impl Report {
         output::line(format_args!("\nmails    {}", self.mail_path.display()))?;
         output::line(format_args!("archive  {} ({} orders)", self.archive_path.display(), self.archived))?;
         output::line(format_args!("ledger   {data}/ordermill.db"))?;
-        output::line(format_args!("\nLook further, while it serves, at {}:", self.url))?;
-        output::line(format_args!("  ordermill order list --status rejected --url {}", self.url))?;
-        output::line(format_args!("  curl {}/v1/orders?attention=true", self.url))?;
-        output::line("and at any time:")?;
+        let url = &self.url;
+        if self.serves_on {
+            output::line(format_args!("\nLook further while it serves, at {url}, in another terminal:"))?;
+            output::line(format_args!("  ordermill order list --status rejected --url {url}"))?;
+            output::line(format_args!("  curl '{url}/v1/orders?attention=true'"))?;
+            output::line("and when it has ended:")?;
+        } else {
+            output::line("\nLook further:")?;
+        }
         output::line(format_args!("  ordermill doctor --data {data}"))?;
         output::line(format_args!("  ordermill serve --data {data}\n"))?;
         Ok(())
@@ -134,7 +142,8 @@ async fn example(client: &Client) -> Result<Option<(Order, Vec<Event>)>> {
     let rejected =
         Listing { statuses: vec!["rejected".to_owned()], limit: Some(PAGE_ENTRIES_MAX), ..Listing::default() };
     let mut orders = client.orders(&rejected).await?.orders;
-    let short = orders.iter().position(|order| order.reason.as_deref() == Some("out_of_stock")).unwrap_or(0);
+    let is_example = |order: &Order| order.reason.as_deref() == Some("out_of_stock") && order.attention.is_none();
+    let short = orders.iter().position(is_example).unwrap_or(0);
     if orders.is_empty() {
         return Ok(None);
     }

@@ -80,12 +80,24 @@ fn describe(data: &Value) -> String {
             Value::Number(number) => number.to_string(),
             Value::Bool(flag) => flag.to_string(),
             Value::Object(_) => serde_json::from_value(value.clone()).ok().map(|money| output::money(&money))?,
-            Value::Array(entries) => entries.iter().map(describe).collect::<Vec<_>>().join("; "),
+            Value::Array(entries) => entries.iter().map(entry).collect::<Vec<_>>().join("; "),
             Value::Null => return None,
         };
         Some(format!("{name} {text}"))
     });
     shown.collect::<Vec<_>>().join(", ")
+}
+
+/// One of several in an event: what is said of a product stands behind its id.
+fn entry(value: &Value) -> String {
+    match value.get("product_id").and_then(Value::as_str) {
+        Some(product_id) => {
+            let mut rest = value.clone();
+            rest.as_object_mut().map(|fields| fields.remove("product_id"));
+            format!("{product_id} ({})", describe(&rest))
+        }
+        None => describe(value),
+    }
 }
 
 #[cfg(test)]
@@ -107,6 +119,6 @@ mod tests {
         let line = line(&event("order.placed", "2026-01-01T00:00:00.042Z", data), since);
         assert!(line.contains("+0.042 s  order.placed") && line.ends_with("customer_id 7, total 19.99 USD"), "{line}");
         let short = serde_json::json!({ "short": [{ "product_id": "a", "missing": 2 }] });
-        assert_eq!(describe(&short), "short product_id a, missing 2");
+        assert_eq!(describe(&short), "short a (missing 2)");
     }
 }
