@@ -228,7 +228,7 @@ macro_rules! finds {
             #[test]
             #[should_panic(expected = $message)]
             fn $test() {
-                run(Flaw::$flaw, ordermill_ports::conformance::$($part)::+);
+                run(Flaw::$flaw, async |harness| ordermill_ports::conformance::$($part)::+(harness).await);
             }
         )+
     };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ordermill_core::policy::Policy;
 
+use crate::audit::LedgerSnapshot;
 use crate::conformance::ManualClock;
 use crate::{Bus, Ledger, Queries};
 
@@ -54,6 +55,12 @@ pub trait Harness: Send + Sync {
     async fn open(&self, settings: &Settings) -> Backend;
 }
 
+/// A place whose backend the auditor can read.
+pub trait Audited: Harness {
+    /// The backend that is open in this place, as it is now.
+    fn snapshot(&self) -> Box<dyn LedgerSnapshot>;
+}
+
 /// No case takes longer, also on a busy machine: a hang is a failure.
 const CASE_TIME_MAX: Duration = Duration::from_secs(120);
 
@@ -61,7 +68,7 @@ const CASE_TIME_MAX: Duration = Duration::from_secs(120);
 ///
 /// # Panics
 /// When the case fails, or does not end.
-pub fn run(harness: impl Harness, case: impl AsyncFnOnce(&dyn Harness)) {
+pub fn run<H>(harness: H, case: impl AsyncFnOnce(&H)) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
     let runtime = runtime.expect("the machine has room for four threads");
     let in_time = runtime.block_on(async { tokio::time::timeout(CASE_TIME_MAX, case(&harness)).await });

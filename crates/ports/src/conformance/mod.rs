@@ -19,7 +19,8 @@ pub mod objects;
 pub mod payments;
 pub mod queries;
 pub mod shop;
+pub mod snapshot;
 mod suites;
 
 pub use clock::ManualClock;
-pub use harness::{Backend, Harness, Settings, run};
+pub use harness::{Audited, Backend, Harness, Settings, run};

@@ -105,6 +105,17 @@ macro_rules! durable_suite {
     };
 }
 
+/// Makes every case for what the auditor reads a test. Takes an expression that gives a new
+/// [`Audited`](crate::conformance::Audited).
+#[macro_export]
+macro_rules! snapshot_suite {
+    ($harness:expr) => {
+        $crate::conformance_cases! { @module $harness; snapshot = snapshot;
+            a_snapshot_is_one_moment, a_snapshot_shows_what_is_stored, a_visit_ends_with_an_error,
+        }
+    };
+}
+
 /// Makes each named case a test. For the suites of this crate; call those.
 #[doc(hidden)]
 #[macro_export]
@@ -119,7 +130,7 @@ macro_rules! conformance_cases {
             $(
                 #[test]
                 fn $case() {
-                    run($harness, cases::$case);
+                    run($harness, async |harness| cases::$case(harness).await);
                 }
             )+
         }
@@ -144,6 +155,12 @@ mod tests {
         block.split(',').map(str::trim).collect()
     }
 
+    /// Name and parameters of a function, from its name on.
+    fn signature(source: &str) -> Option<(&str, &str)> {
+        let (name, rest) = source.split_once('(')?;
+        Some((name, rest.split_once(") {")?.0))
+    }
+
     #[test]
     fn every_case_is_in_a_suite() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/conformance");
@@ -158,7 +175,7 @@ mod tests {
             let module = path.strip_prefix(&root).expect("it is below").with_extension("");
             let module = module.to_string_lossy().replace('/', "::");
             for rest in source.split("\npub async fn ").skip(1) {
-                let Some((case, _)) = rest.split_once("(harness: &dyn Harness) {") else { continue };
+                let Some((case, "harness: &dyn Harness" | "harness: &dyn Audited")) = signature(rest) else { continue };
                 cases += 1;
                 assert!(listed(&suites, &module).contains(&case), "{case} of {module} is in no suite");
             }

@@ -43,7 +43,6 @@ pub async fn an_order_beyond_the_room_is_refused_after_a_wait(harness: &dyn Harn
 /// Results, cancels and the catalogue are never refused for load: they make room, or take none.
 pub async fn everything_else_passes(harness: &dyn Harness) {
     let (shop, ids) = full_shop(harness).await;
-    let began = Instant::now();
     let other = shop.ask(Input::new(Body::PutProduct(shop.product("pear", Some(1))))).await;
     assert!(other.expect("taken").changed);
     shop.drive(ids[0], Status::Confirmed).await;
@@ -52,7 +51,6 @@ pub async fn everything_else_passes(harness: &dyn Harness) {
     shop.place(&[("apple", 1)]).await;
     let result = shop.backend.ledger.submit_one(Source::Results, shop.placing(&[("apple", 1)])).await;
     assert!(result.expect("results are never refused for load").changed);
-    assert!(began.elapsed() < Duration::from_secs(1), "none of it waits: {:?}", began.elapsed());
     shop.audit().await;
 }
 
@@ -64,8 +62,9 @@ pub async fn a_decided_order_makes_room(harness: &dyn Harness) {
         let (ledger, input) = (Arc::clone(&shop.backend.ledger), shop.placing(&[("apple", 1)]));
         waiting.spawn(async move { ledger.submit_one(Source::Live, input).await });
     }
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(shop.audit().await.orders.len(), ROOM, "they wait");
+    let end = shop.end().await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(shop.end().await, end, "they wait");
     let cancels = ids.iter().map(|id| Input::new(Body::Cancel { order_id: *id, reason: "no".into() }));
     let results = shop.backend.ledger.submit(Source::Live, cancels.map(Submission::new).collect()).await;
     assert!(results.iter().all(Result::is_ok));

@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::conformance::{Backend, Harness, Settings};
 
 /// How long a suite waits before it believes that nothing comes.
-pub const QUIET: Duration = Duration::from_millis(120);
+pub const QUIET: Duration = Duration::from_millis(200);
 
 /// What one unit of every product costs, in minor units.
 pub const PRICE_MINOR: i64 = 1_999;
