@@ -154,6 +154,7 @@ impl Watch {
 
 const fn what(phase: Phase) -> &'static str {
     match phase {
+        Phase::Storage => "problems in the files of the ledger so far",
         Phase::Orders => "orders",
         Phase::Products => "products",
         Phase::Keys => "references and keys",

@@ -9,6 +9,9 @@
 //! ledger knows of every call before it is made, an entry unknown to that one too is a finding. So there are no false alarms, and
 //! the auditor need not know whether anybody writes.
 //!
+//! The first snapshot is held open while the orders are read, and a backend may have to keep what is overwritten meanwhile (SQLite:
+//! its log grows until then), so an audit of millions of orders is for a quiet hour or a stopped ledger.
+//!
 //! **What is told once.** An order whose own records contradict each other is reported for that alone: what the outside stores
 //! should hold for it cannot be told from such records.
 //!
@@ -80,6 +83,7 @@ pub fn run(
     let mut report = Report::new(on_progress, on_finding);
     let mut suspects = Suspects::default();
     let mut snapshot = (parts.ledger)()?;
+    report.begin(Phase::Storage, None);
     for problem in snapshot.storage_problems()? {
         report.find(Finding::new(Invariant::StorageIntact, problem));
     }

@@ -58,6 +58,8 @@ impl Finding {
 /// What is being read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
+    /// The files of the ledger, by its storage's own check.
+    Storage,
     /// Orders, their events, and their objects in the archive.
     Orders,
     /// Products and stock.
@@ -96,7 +98,7 @@ pub(super) struct Report<'a> {
 
 impl<'a> Report<'a> {
     pub(super) fn new(on_progress: &'a mut dyn FnMut(Progress), on_finding: &'a mut dyn FnMut(&Finding)) -> Self {
-        let progress = Progress { phase: Phase::Orders, done: 0, total: None };
+        let progress = Progress { phase: Phase::Storage, done: 0, total: None };
         Self { totals: Totals::default(), progress, on_progress, on_finding }
     }
 
