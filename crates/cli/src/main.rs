@@ -19,13 +19,13 @@ use command::{Command, Global};
 #[command(name = "ordermill", version, propagate_version = true, arg_required_else_help = true, max_term_width = 110)]
 #[command(after_help = "\
 Begin with:
-  ordermill demo                          see 500 real orders go through, with declined cards and a flaky provider
+  ordermill demo                          see 500 real orders go through
   ordermill serve --data shop             start a server; everything it keeps lies in ./shop
   ordermill product import FILE           fill the catalogue
   ordermill order place --product ID      place an order; add --watch to follow it
   ordermill doctor --data shop            check every order, every cent and every unit
 
-Exit codes: 0 ok, 1 failure, 2 usage or configuration, 3 some input lines refused (no order was made of them),
+Exit codes: 0 ok, 1 failure, 2 usage or configuration, 3 some input lines refused (no order was made of them), \
 4 an invariant is violated, 5 no server answers.")]
 struct Cli {
     #[command(flatten)]

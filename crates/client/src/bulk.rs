@@ -1,8 +1,10 @@
 //! Bulk requests: one JSON object a line there, one answer a line back.
 
+use std::convert::Infallible;
+
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::BoxStream;
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -36,7 +38,12 @@ pub struct Answers {
 }
 
 impl Client {
-    pub(crate) async fn send_lines(&self, path: &[&str], body: reqwest::Body) -> Result<Answers, Error> {
+    pub(crate) async fn send_lines(
+        &self,
+        path: &[&str],
+        lines: impl Stream<Item = Bytes> + Send + 'static,
+    ) -> Result<Answers, Error> {
+        let body = reqwest::Body::wrap_stream(lines.map(Ok::<_, Infallible>));
         let request = self.request(Method::POST, path).header("Content-Type", "application/x-ndjson").body(body);
         let response = self.send(request).await?;
         let body = response.bytes_stream().into_stream().boxed();

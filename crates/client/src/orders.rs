@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::Stream;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -71,12 +73,12 @@ impl Client {
         self.read(request).await
     }
 
-    /// Places many orders, one a line; the body may be sent while answers come in. Answers come in the order of the lines.
+    /// Places many orders, one a line in pieces of any size; they are sent while answers come in. Answers come in the order of the lines.
     ///
     /// # Errors
     /// [`Error`], when the request as a whole is not taken.
-    pub async fn place_many(&self, body: reqwest::Body) -> Result<Answers, Error> {
-        self.send_lines(&["v1", "orders"], body).await
+    pub async fn place_many(&self, lines: impl Stream<Item = Bytes> + Send + 'static) -> Result<Answers, Error> {
+        self.send_lines(&["v1", "orders"], lines).await
     }
 
     /// One order.

@@ -1,5 +1,7 @@
 //! Calls about products and stock.
 
+use bytes::Bytes;
+use futures_util::Stream;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -20,8 +22,8 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`], when the request as a whole is not taken.
-    pub async fn put_products(&self, body: reqwest::Body) -> Result<Answers, Error> {
-        self.send_lines(&["v1", "products"], body).await
+    pub async fn put_products(&self, lines: impl Stream<Item = Bytes> + Send + 'static) -> Result<Answers, Error> {
+        self.send_lines(&["v1", "products"], lines).await
     }
 
     /// One product.

@@ -14,15 +14,33 @@ const SIZES: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 51
 pub fn builder() -> Result<PrometheusBuilder, BuildError> {
     PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
-        .set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), &SIZES)
+        .set_buckets_for_metric(Matcher::Suffix("_inputs".to_owned()), &SIZES)
 }
 
 /// Says what each metric means.
 pub fn describe() {
+    describe_orders();
+    describe_roles();
+    describe_surroundings();
+}
+
+fn describe_orders() {
     describe_counter!("ordermill_orders_total", "Orders decided, by outcome.");
     describe_counter!("ordermill_mails_sent_total", "Mails handed over and committed, by kind.");
-    describe_gauge!("ordermill_role_lag", "Events in the feed that a role has not settled yet.");
-    describe_gauge!("ordermill_role_parked", "Deliveries of a role that wait for another try.");
+    describe_gauge!("ordermill_undecided_orders", Unit::Count, "Orders that are not decided yet.");
+    describe_gauge!(
+        "ordermill_ledger_queue_inputs",
+        Unit::Count,
+        "Inputs that wait for the ledger's writer, by source."
+    );
+    describe_counter!("ordermill_commit_failures_total", "Commits that failed; nothing of them was kept.");
+    describe_histogram!("ordermill_commit_inputs", Unit::Count, "Inputs that shared one commit.");
+    describe_histogram!("ordermill_commit_seconds", Unit::Seconds, "Time of one commit, until it was durable.");
+}
+
+fn describe_roles() {
+    describe_gauge!("ordermill_role_lag", Unit::Count, "Events in the feed that a role has not settled yet.");
+    describe_gauge!("ordermill_role_parked", Unit::Count, "Deliveries of a role that wait for another try.");
     describe_gauge!(
         "ordermill_role_oldest_age_seconds",
         Unit::Seconds,
@@ -31,19 +49,32 @@ pub fn describe() {
     describe_counter!("ordermill_role_deliveries_total", "Deliveries a role has settled.");
     describe_counter!("ordermill_role_retries_total", "Deliveries a role has put off.");
     describe_counter!("ordermill_role_dead_letters_total", "Deliveries a role has given up.");
-    describe_counter!("ordermill_role_panics_total", "Times a role was started again after a defect.");
-    describe_gauge!("process_uptime_seconds", Unit::Seconds, "Time since the process started.");
-    describe_gauge!("process_resident_memory_bytes", Unit::Bytes, "Memory of the process in use.");
-    describe_gauge!("process_open_fds", Unit::Count, "Files and sockets open.");
+    describe_counter!("ordermill_role_panics_total", "Defects met by a role; it went on.");
+}
+
+fn describe_surroundings() {
+    describe_counter!("ordermill_http_requests_total", "Requests answered, by route and status.");
     describe_histogram!(
         "ordermill_http_request_seconds",
         Unit::Seconds,
         "Time to answer a request, by route and status."
     );
+    describe_counter!("ordermill_gateway_calls_total", "Calls to a gateway, by gateway, operation and result.");
+    describe_histogram!(
+        "ordermill_gateway_call_seconds",
+        Unit::Seconds,
+        "Time of a call to a gateway, by gateway, operation and result."
+    );
+    describe_gauge!("process_uptime_seconds", Unit::Seconds, "Time since the process started.");
+    describe_gauge!("process_resident_memory_bytes", Unit::Bytes, "Memory of the process in use.");
+    describe_gauge!("process_open_fds", Unit::Count, "Files and sockets open.");
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -52,13 +83,48 @@ mod tests {
         metrics::with_local_recorder(&recorder, || {
             describe();
             metrics::histogram!("ordermill_test_seconds").record(0.002);
-            metrics::histogram!("ordermill_batch_size").record(3.0);
+            metrics::histogram!("ordermill_test_inputs").record(3.0);
             metrics::counter!("ordermill_orders_total", "outcome" => "confirmed").increment(2);
         });
         let text = recorder.handle().render();
         assert!(text.contains("ordermill_test_seconds_bucket{le=\"0.0025\"} 1"), "{text}");
-        assert!(text.contains("ordermill_batch_size_bucket{le=\"2\"} 0"), "{text}");
+        assert!(text.contains("ordermill_test_inputs_bucket{le=\"2\"} 0"), "{text}");
         assert!(text.contains("ordermill_orders_total{outcome=\"confirmed\"} 2"), "{text}");
         assert!(text.contains("# HELP ordermill_orders_total Orders decided"), "{text}");
+    }
+
+    /// The names in `counter!("…")`, `gauge!("…")` and `histogram!("…")`, and of constants that are used there.
+    fn names_in(source: &str, names: &mut BTreeSet<String>) {
+        let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+        for (at, _) in code.match_indices("\"ordermill_") {
+            let before = code[..at].trim_end();
+            let is_metric = ["counter!(", "gauge!(", "histogram!(", "&str ="].iter().any(|end| before.ends_with(end));
+            if is_metric && !before.contains("describe_counter") {
+                names.extend(code[at + 1..].split('"').next().map(str::to_owned));
+            }
+        }
+    }
+
+    fn walk(dir: &Path, names: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(dir).expect("the sources are there") {
+            let path = entry.expect("the sources are there").path();
+            if path.is_dir() {
+                walk(&path, names);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                names_in(&std::fs::read_to_string(&path).expect("the sources are text"), names);
+            }
+        }
+    }
+
+    #[test]
+    fn every_metric_of_the_program_is_described() {
+        let mut names = BTreeSet::new();
+        for part in ["ports", "engine", "embedded", "http", "cli"] {
+            walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(part).join("src"), &mut names);
+        }
+        assert!(names.len() > 10, "{names:?}");
+        let described = include_str!("metric.rs");
+        let missing: Vec<_> = names.iter().filter(|name| !described.contains(&format!("\"{name}\""))).collect();
+        assert!(missing.is_empty(), "not described: {missing:?}");
     }
 }

@@ -37,9 +37,9 @@ enum Command {
 #[derive(clap::Args)]
 #[command(after_help = "\
 Each line is one product:
-  {\"product_id\":\"tea\",\"name\":\"Green tea\",\"price\":{\"amount_minor\":1999,\"currency\":\"USD\"},\"stock\":100}
+  {\"product_id\":\"tea\",\"name\":\"Tea\",\"price\":{\"amount_minor\":1999,\"currency\":\"USD\"},\"stock\":9}
 
-`stock` opens the stock of a product where none was ever set, and changes nothing later, so the same file can be imported again.
+`stock` opens the stock of a product where none was ever set, and changes nothing later, so the same file can be imported again. \
 Refused lines go to a file with the reason of each, and the exit code is 3.")]
 struct ImportArgs {
     /// The file, plain or packed with gzip; `-` for standard input

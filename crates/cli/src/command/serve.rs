@@ -14,13 +14,13 @@ use crate::shutdown::Signals;
 /// Arguments of `serve`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Everything the server keeps lies in the data directory: the ledger, the mails, the archive and the books of the payment sandbox.
+Everything the server keeps lies in the data directory: the ledger, the mails, the archive and the books of the payment sandbox. \
 Options are set in a file, in the environment or with --set; `ordermill config default` explains each.
 
   ordermill serve --data shop --listen 127.0.0.1:8080
   ordermill serve --data shop --set process.reservation_ttl=5m --set log.level=debug
 
-SIGTERM or Ctrl-C lets requests and work under way come to their end; a second one ends the server at once. Neither loses an
+SIGTERM or Ctrl-C lets requests and work under way come to their end; a second one ends the server at once. Neither loses an \
 order: whatever was answered is on disk.")]
 pub struct Args {
     #[command(flatten)]

@@ -38,7 +38,7 @@ const SETTLE_PATIENCE: Duration = Duration::from_secs(5);
 /// Arguments of `demo`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The orders are the first 500 of a real year of a supermarket. Some cards are declined, some products are short, two addresses
+The orders are the first 500 of a real year of a supermarket. Some cards are declined, some products are short, two addresses \
 bounce, and the payment provider fails in one call of ten, half of them after it has taken the money. Nothing leaves this machine.")]
 pub struct Args {
     /// End when everything is shown, instead of serving on

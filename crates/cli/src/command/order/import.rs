@@ -13,10 +13,10 @@ use crate::import::{self, Input, Kind, await_outcomes};
 #[derive(clap::Args)]
 #[command(after_help = "\
 Each line is one order, as `POST /v1/orders` takes it:
-  {\"order_ref\":\"4711\",\"customer_id\":\"ann\",\"customer_email\":\"ann@example.com\",\"lines\":[{\"product_id\":\"tea\",\"quantity\":2}]}
+  {\"order_ref\":\"4711\",\"customer_id\":\"ann\",\"lines\":[{\"product_id\":\"tea\",\"quantity\":2}]}
 
-When the server goes away, the import waits for it to come back and goes on. Run it again at any time: an order with an
-`order_ref` that is there already is not placed twice. Refused lines go to a file with the reason of each, and the exit code
+When the server goes away, the import waits for it to come back and goes on. Run it again at any time: an order with an \
+`order_ref` that is there already is not placed twice. Refused lines go to a file with the reason of each, and the exit code \
 is 3. An order that is taken and then rejected, for want of stock for instance, is no refused line.")]
 pub struct Args {
     /// The file, plain or packed with gzip; `-` for standard input

@@ -11,6 +11,7 @@ use crate::output::{self, Align};
 /// Arguments of `order list`.
 #[derive(clap::Args)]
 #[command(after_help = "\
+Examples:
   ordermill order list --attention                     what waits for a person
   ordermill order list --status rejected --limit 10    the last ten rejected ones
   ordermill order list --json --all | jq .order_id     every order there is")]

@@ -16,11 +16,12 @@ use crate::output;
 /// Arguments of `order place`.
 #[derive(clap::Args)]
 #[command(after_help = "\
+Examples:
   ordermill order place --product tea --quantity 2 --customer ann --email ann@example.com --watch
   ordermill order place --product tea --product pot --quantity 1 --quantity 1 --wait 5
   ordermill order place --file order.json --key shop-4711
 
-Payment methods of the sandbox: ok, declined, insufficient_funds, timeout_then_ok, timeout_then_declined, unknown, slow,
+Payment methods of the sandbox: ok, declined, insufficient_funds, timeout_then_ok, timeout_then_declined, unknown, slow, \
 void_fails, refund_fails, capture_fails.")]
 pub struct Args {
     /// A product to order; may be repeated

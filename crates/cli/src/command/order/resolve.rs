@@ -10,7 +10,7 @@ use crate::exit::Exit;
 /// Arguments of `order resolve`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-For an order that waits for attention and that somebody has dealt with elsewhere, at the payment provider for instance. An order
+For an order that waits for attention and that somebody has dealt with elsewhere, at the payment provider for instance. An order \
 that is not decided yet can be retried or cancelled, but not resolved.")]
 pub struct Args {
     /// The order's id

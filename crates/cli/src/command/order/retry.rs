@@ -10,7 +10,7 @@ use crate::exit::Exit;
 /// Arguments of `order retry`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-For an order that waits for attention: a void or refund the provider refused, a payment nobody knows the outcome of, a mail that
+For an order that waits for attention: a void or refund the provider refused, a payment nobody knows the outcome of, a mail that \
 was refused. `ordermill order list --attention` shows them all.")]
 pub struct Args {
     /// The order's id
