@@ -25,6 +25,10 @@ use ordermill_ports::bus::Delivery;
 use ordermill_ports::clock::{SystemClock, SystemRandom};
 use ordermill_ports::{Bus, Clock, Ledger, Queries, Random, Source, Submission};
 
+/// As in the program itself: orders are made on one thread and freed on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ORDERS: usize = 200_000;
 const PRODUCTS: usize = 1_000;
 const CUSTOMERS: usize = 100_000;

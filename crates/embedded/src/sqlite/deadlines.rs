@@ -1,10 +1,12 @@
 //! When the sweeper has to look at which order: in memory, so that no timer is ever written.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use ordermill_core::Timestamp;
 use ordermill_core::id::OrderId;
 use ordermill_core::order::{Order, Status};
+
+use super::hash::IdMap;
 
 /// The states whose orders at rest are watched: those that wait for a parcel, or travel.
 pub(super) const WATCHED: [Status; 2] = [Status::Confirmed, Status::Shipped];
@@ -17,7 +19,7 @@ pub(super) const WATCHED: [Status; 2] = [Status::Confirmed, Status::Shipped];
 #[derive(Debug, Default)]
 pub(super) struct Deadlines {
     by_time: BTreeSet<(Timestamp, OrderId)>,
-    filed: HashMap<OrderId, Timestamp>,
+    filed: IdMap<Timestamp>,
     /// How far the rows of each watched state were swept. What comes to such a state with an id below is filed at once.
     swept: [Option<OrderId>; WATCHED.len()],
 }

@@ -29,8 +29,9 @@ use super::shared::Shared;
 use super::totals::{self, Totals};
 use super::trail::Trail;
 use super::watch::Watchers;
+use super::writer::customers::Customers;
 use super::writer::lanes::Lanes;
-use super::writer::memory::{KeySweep, Memory, Spans};
+use super::writer::memory::{KeySweep, Memory};
 use super::{bus, connection, read};
 
 /// Reads everything a ledger holds in memory.
@@ -181,13 +182,6 @@ fn load_memory(conn: &Connection, shared: &Shared, keys: (KeyIndex, i64)) -> Res
         let id: Option<[u8; 16]> = conn.query_row(&sql, [], |row| row.get(0)).optional()?;
         Ok(OrderId::from_bytes(id.unwrap_or_default()))
     };
-    let mut statement = conn.prepare("SELECT first_id FROM spans ORDER BY number")?;
-    let spans = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<[u8; 16]>, _>>()?;
-    let closed: i64 = conn.query_row(
-        "SELECT count(*) FROM closed_orders INDEXED BY closed_by_customer WHERE span = (SELECT max(number) FROM spans)",
-        [],
-        |row| row.get(0),
-    )?;
     let last_at: Option<i64> =
         conn.query_row("SELECT at FROM events ORDER BY position DESC LIMIT 1", [], |row| row.get(0)).optional()?;
     let (keys, key_row) = keys;
@@ -198,6 +192,6 @@ fn load_memory(conn: &Connection, shared: &Shared, keys: (KeyIndex, i64)) -> Res
         keys,
         key_row,
         sweep: KeySweep { row: 0, next: Timestamp::MIN },
-        spans: Spans::new(spans.into_iter().map(OrderId::from_bytes).collect(), usize::try_from(closed).unwrap_or(0)),
+        customers: Customers::load(conn)?,
     })
 }

@@ -3,13 +3,13 @@
 //! Architecture invariant: only the writer puts anything in, after its commit. What is found here is what is committed, so the
 //! writer decides on it without reading the database, and readers need no SQL.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use ordermill_core::id::OrderId;
 use ordermill_core::order::Order;
 use parking_lot::RwLock;
 
+use super::hash::{IdMap, IdSet};
 use super::trail::Trail;
 
 const SHARDS: usize = 16;
@@ -26,10 +26,10 @@ pub(super) struct Held {
 
 #[derive(Debug, Default)]
 struct Shard {
-    open: HashMap<OrderId, Held>,
+    open: IdMap<Held>,
     /// Two generations: when the younger is full, the older is forgotten.
-    young: HashMap<OrderId, Held>,
-    old: HashMap<OrderId, Held>,
+    young: IdMap<Held>,
+    old: IdMap<Held>,
 }
 
 /// Orders in memory, shared by the writer and all readers.
@@ -88,7 +88,7 @@ impl Orders {
 #[derive(Debug)]
 pub(super) struct KnownIds {
     floor: OrderId,
-    above: HashSet<OrderId>,
+    above: IdSet,
     newest: OrderId,
 }
 
@@ -98,7 +98,7 @@ const KNOWN_IDS_MAX: usize = 32 * 1024;
 impl KnownIds {
     /// Begins with the greatest id stored.
     pub(super) fn new(greatest: OrderId) -> Self {
-        Self { floor: greatest, above: HashSet::new(), newest: greatest }
+        Self { floor: greatest, above: IdSet::default(), newest: greatest }
     }
 
     /// `Some(whether an order has it)`, or `None` when only the database knows.

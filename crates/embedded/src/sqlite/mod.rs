@@ -17,6 +17,7 @@ mod connection;
 mod deadlines;
 mod error;
 mod feed;
+mod hash;
 mod health;
 mod keys;
 mod load;

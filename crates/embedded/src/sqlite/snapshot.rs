@@ -278,6 +278,12 @@ impl LedgerSnapshot for Snapshot {
         let mut problems = found.collect::<Result<Vec<_>, _>>().map_err(StoreError::from)?;
         problems.retain(|problem| problem != "ok");
         problems.extend(self.wrong_trails()?);
+        let sql = "SELECT (SELECT count(*) FROM closed_orders)
+                   - (SELECT count(*) FROM customer_orders) - (SELECT count(*) FROM customer_recent)";
+        let lacking: i64 = self.conn.query_row(sql, [], |row| row.get(0)).map_err(StoreError::from)?;
+        if lacking > 0 {
+            problems.push(format!("{lacking} orders are not in the index by customer"));
+        }
         Ok(problems)
     }
 }

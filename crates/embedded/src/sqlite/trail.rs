@@ -2,45 +2,73 @@
 
 use super::error::StoreError;
 
+/// Bytes kept without an allocation: the positions of ten events or so.
+const INLINE: usize = 30;
+
 /// The positions of one order's events, oldest first: the first as it is, then differences, in LEB128. Seven events take about
 /// twenty bytes, against two hundred in an index of their own.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Trail {
     last: u64,
     count: u32,
-    bytes: Vec<u8>,
+    bytes: Bytes,
+}
+
+#[derive(Debug, Clone)]
+enum Bytes {
+    Inline(u8, [u8; INLINE]),
+    Heap(Vec<u8>),
+}
+
+impl Default for Trail {
+    fn default() -> Self {
+        Self { last: 0, count: 0, bytes: Bytes::Inline(0, [0; INLINE]) }
+    }
 }
 
 impl Trail {
     /// Adds the position of the next event, which must be greater than the one before.
     pub(super) fn push(&mut self, position: u64) {
         let mut rest = position.saturating_sub(self.last);
-        loop {
-            let low = (rest & 0x7f) as u8;
+        while rest > 0x7f {
+            self.push_byte((rest & 0x7f) as u8 | 0x80);
             rest >>= 7;
-            if rest == 0 {
-                self.bytes.push(low);
-                break;
-            }
-            self.bytes.push(low | 0x80);
         }
+        self.push_byte(rest as u8);
         self.last = position;
         self.count += 1;
     }
 
+    fn push_byte(&mut self, byte: u8) {
+        match &mut self.bytes {
+            Bytes::Inline(length, bytes) if usize::from(*length) < INLINE => {
+                bytes[usize::from(*length)] = byte;
+                *length += 1;
+            }
+            Bytes::Inline(_, bytes) => {
+                let mut heap = bytes.to_vec();
+                heap.push(byte);
+                self.bytes = Bytes::Heap(heap);
+            }
+            Bytes::Heap(bytes) => bytes.push(byte),
+        }
+    }
+
     /// Reads what [`Self::as_bytes`] gave.
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
-        let mut trail = Self { last: 0, count: 0, bytes: bytes.to_vec() };
+        let mut trail = Self::default();
         for position in Positions::new(bytes) {
-            trail.last = position.ok_or_else(|| StoreError::Unreadable("an order's trail is damaged".to_owned()))?;
-            trail.count += 1;
+            trail.push(position.ok_or_else(|| StoreError::Unreadable("an order's trail is damaged".to_owned()))?);
         }
         Ok(trail)
     }
 
     /// As stored.
     pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        match &self.bytes {
+            Bytes::Inline(length, bytes) => &bytes[..usize::from(*length)],
+            Bytes::Heap(bytes) => bytes,
+        }
     }
 
     /// How many events there are.
@@ -51,7 +79,7 @@ impl Trail {
     /// The positions, oldest first.
     pub(super) fn positions(&self) -> impl Iterator<Item = u64> + '_ {
         // A trail in memory was checked when it was read, so no position is missing.
-        Positions::new(&self.bytes).flatten()
+        Positions::new(self.as_bytes()).flatten()
     }
 }
 
@@ -104,9 +132,13 @@ mod tests {
         let mut trail = Trail::default();
         positions.iter().for_each(|position| trail.push(*position));
         let read = Trail::from_bytes(trail.as_bytes()).expect("just written");
-        assert_eq!(read, trail);
+        assert_eq!(read.as_bytes(), trail.as_bytes());
         assert_eq!(read.positions().collect::<Vec<_>>(), positions);
         assert_eq!(read.count(), 7);
+        (1..1_000).for_each(|step| trail.push(positions[6] + step * 1_000));
+        let read = Trail::from_bytes(trail.as_bytes()).expect("just written");
+        assert_eq!(read.positions().skip(7).collect::<Vec<_>>(), trail.positions().skip(7).collect::<Vec<_>>());
+        assert_eq!((read.count(), read.positions().last()), (1_006, Some(positions[6] + 999_000)));
     }
 
     #[test]

@@ -50,12 +50,16 @@ CREATE TABLE closed_orders (
     attention   INTEGER NOT NULL,
     version     INTEGER NOT NULL,
     trail       BLOB    NOT NULL,
-    span        INTEGER NOT NULL, -- spans.number
     watched     INTEGER           -- since when it is in a state whose length is watched; NULL = nothing to watch
 ) STRICT, WITHOUT ROWID;
 
--- Orders in ranges of ids of similar count. An index that begins with the range takes its random inserts in a few hot pages
--- however many orders there are; a list by customer looks at the ranges one by one, newest first.
+CREATE INDEX closed_by_status ON closed_orders (status, id);
+CREATE INDEX closed_with_attention ON closed_orders (id) WHERE attention = 1;
+
+-- Customers are random: an index by customer over all orders would touch a page of its own for each order. So orders are cut
+-- into ranges of ids, spans, each with an index small enough for the cache; and orders that have just come to rest wait in
+-- `customer_recent` until there are enough of them to fill each page of the index with several at once.
+-- An order stays here when it is opened again: lists look at the order itself.
 CREATE TABLE spans (
     number   INTEGER PRIMARY KEY,
     first_id BLOB    NOT NULL
@@ -63,9 +67,17 @@ CREATE TABLE spans (
 
 INSERT INTO spans (number, first_id) VALUES (0, zeroblob(16));
 
-CREATE INDEX closed_by_customer ON closed_orders (span, customer_id, id);
-CREATE INDEX closed_by_status ON closed_orders (status, id);
-CREATE INDEX closed_with_attention ON closed_orders (id) WHERE attention = 1;
+CREATE TABLE customer_orders (
+    span        INTEGER NOT NULL, -- spans.number
+    customer_id TEXT    NOT NULL,
+    id          BLOB    NOT NULL,
+    PRIMARY KEY (span, customer_id, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE customer_recent (
+    id          BLOB PRIMARY KEY,
+    customer_id TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE order_refs (
     ref         TEXT PRIMARY KEY,

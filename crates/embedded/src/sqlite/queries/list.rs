@@ -158,7 +158,7 @@ fn open(
     select(conn, sql, range, count, &[&customer, &statuses, &filter.attention])
 }
 
-/// Orders of one customer: in each span, newest first, by the index.
+/// Orders of one customer that came to rest once: in each span, newest first, by the index; then those not indexed yet.
 fn closed_of_customer(
     conn: &Connection,
     customer: &str,
@@ -170,7 +170,7 @@ fn closed_of_customer(
          AND number >= (SELECT max(number) FROM spans WHERE first_id <= ?1) ORDER BY number DESC",
     )?;
     let mut numbers = spans.query((range.start.as_bytes(), range.end.as_bytes()))?;
-    let sql = "SELECT id FROM closed_orders INDEXED BY closed_by_customer
+    let sql = "SELECT id FROM customer_orders
                WHERE span = ?4 AND customer_id = ?5 AND id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
     let mut ids = Vec::new();
     while ids.len() < count
@@ -179,6 +179,9 @@ fn closed_of_customer(
         let span: i64 = row.get(0)?;
         ids.extend(select(conn, sql, range, count - ids.len(), &[&span, &customer])?);
     }
+    let sql = "SELECT id FROM customer_recent
+               WHERE customer_id = ?4 AND id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
+    ids.extend(select(conn, sql, range, count, &[&customer])?);
     Ok(ids)
 }
 

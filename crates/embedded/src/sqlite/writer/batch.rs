@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ordermill_core::Timestamp;
 use ordermill_core::decide::{Decision, decide};
 use ordermill_core::event::{Event, Subject};
-use ordermill_core::id::{OrderId, ProductId};
+use ordermill_core::id::{IdempotencyKey, OrderId, ProductId};
 use ordermill_core::idempotency::{Answer as FirstAnswer, Record, RefRecord};
 use ordermill_core::input::{Body, Input, Key};
 use ordermill_core::order::Order;
@@ -72,21 +72,27 @@ impl Batch<'_, '_> {
     fn try_decide(&mut self, input: &Input, catalogue: &Catalogue) -> Result<Staged, StoreError> {
         self.load(input)?;
         let view = View { overlay: &self.overlay, catalogue };
-        let decision = match decide(&view, input, &self.shared.policy, self.now) {
+        let mut decision = match decide(&view, input, &self.shared.policy, self.now) {
             Ok(decision) => decision,
             Err(refusal) => return Ok(Staged::Failed(refusal.into())),
         };
-        match &decision.replay {
+        let record = decision.record.take();
+        let staged = match &decision.replay {
             Some(FirstAnswer::Order(id)) => {
                 self.load_order(*id)?;
                 if self.overlay.staged(*id).is_none() {
                     return Err(StoreError::Unreadable(format!("order {id} of a key or reference is not there")));
                 }
-                Ok(Staged::Order { id: *id, changed: false, replayed: true })
+                Staged::Order { id: *id, changed: false, replayed: true }
             }
-            Some(FirstAnswer::Stock(level)) => Ok(Staged::Stock { level: level.clone(), replayed: true }),
-            None => self.stage(decision, input, catalogue),
+            Some(FirstAnswer::Stock(level)) => Staged::Stock { level: level.clone(), replayed: true },
+            None => self.stage(decision, input, catalogue)?,
+        };
+        // Also with a replay: a key that came with a known order reference is used from then on.
+        if let Some((key, record)) = record {
+            self.stage_key(key, record)?;
         }
+        Ok(staged)
     }
 
     /// Brings in what the decision may look at.
@@ -167,7 +173,7 @@ impl Batch<'_, '_> {
             Subject::Product(id) => self.stage_product(&subject, id, decision.events, input.cause, catalogue)?,
         }
         self.overlay.apply_stock(&decision.stock, catalogue);
-        let staged = match subject {
+        Ok(match subject {
             Subject::Order(id) => Staged::Order { id, changed, replayed: false },
             Subject::Product(id) => match (&input.body, &self.overlay.item(&id, catalogue).item.stock) {
                 // A change of stock always has events: it raises the version.
@@ -176,20 +182,21 @@ impl Batch<'_, '_> {
                 }
                 _ => Staged::Product { id, changed },
             },
-        };
-        if let Some((key, record)) = decision.record {
-            self.key_row += 1;
-            if self.key_row > ROW_MAX {
-                // Fails the commit: this takes a year of full load and a new table.
-                return Err(rusqlite::Error::IntegralValueOutOfRange(0, self.key_row).into());
-            }
-            let answer = answer_column(&record.answer)?;
-            let expires_at = micros(record.expires_at);
-            self.sql.insert_key.execute((self.key_row, key.as_str(), record.fingerprint.0, answer, expires_at))?;
-            self.overlay.new_keys.push((key.clone(), self.key_row));
-            self.overlay.keys.insert(key, record);
+        })
+    }
+
+    fn stage_key(&mut self, key: IdempotencyKey, record: Record) -> Result<(), StoreError> {
+        self.key_row += 1;
+        if self.key_row > ROW_MAX {
+            // Fails the commit: this takes a year of full load and a new table.
+            return Err(rusqlite::Error::IntegralValueOutOfRange(0, self.key_row).into());
         }
-        Ok(staged)
+        let answer = answer_column(&record.answer)?;
+        let expires_at = micros(record.expires_at);
+        self.sql.insert_key.execute((self.key_row, key.as_str(), record.fingerprint.0, answer, expires_at))?;
+        self.overlay.new_keys.push((key.clone(), self.key_row));
+        self.overlay.keys.insert(key, record);
+        Ok(())
     }
 
     fn stage_order(

@@ -4,6 +4,7 @@
 //! memory and answers. What fails is rolled back and leaves no trace.
 
 mod batch;
+pub(super) mod customers;
 mod keys;
 pub(super) mod lanes;
 pub(super) mod memory;
@@ -65,7 +66,7 @@ pub(super) fn run(shared: &Arc<Shared>, conn: Connection, memory: Memory, starte
         Ok(statements) => {
             // The opener waits for this word; it cannot have gone away.
             let _ = started.send(Ok(()));
-            Writer { shared, conn: &conn, sql: statements, memory }.run();
+            Writer { shared, conn: &conn, sql: statements, memory, spare: Overlay::default() }.run();
         }
         Err(error) => {
             let _ = started.send(Err(error));
@@ -94,6 +95,8 @@ struct Writer<'a> {
     conn: &'a Connection,
     sql: Statements<'a>,
     memory: Memory,
+    /// Room for the next commit, left over from the last one.
+    spare: Overlay,
 }
 
 impl Writer<'_> {
@@ -144,6 +147,8 @@ impl Writer<'_> {
             for (reply, count) in redriven {
                 let _ = reply.send(count);
             }
+            done.overlay.clear();
+            self.spare = done.overlay;
             self.shared.meters.undecided.set(self.shared.totals.lock().undecided() as f64);
             Ok(())
         });
@@ -186,7 +191,7 @@ impl Writer<'_> {
             conn: self.conn,
             sql: &mut self.sql,
             memory: &self.memory,
-            overlay: Overlay::default(),
+            overlay: std::mem::take(&mut self.spare),
             now,
             position: self.memory.position,
             key_row: self.memory.key_row,

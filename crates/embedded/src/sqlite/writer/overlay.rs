@@ -15,9 +15,11 @@ use ordermill_ports::bus::Delivery;
 
 use super::super::catalogue::{Catalogue, Item};
 use super::super::feed::Entry;
+use super::super::hash::IdMap;
 use super::super::memory::Held;
 use super::super::totals::Totals;
 use super::super::trail::Trail;
+use super::customers::CustomersChange;
 
 /// An order as it was before this commit: what its row says.
 #[derive(Debug, Clone, Copy)]
@@ -76,7 +78,7 @@ pub(super) enum Fate {
 #[derive(Debug, Default)]
 pub(super) struct Overlay {
     /// Orders looked at; `None` = there is no such order.
-    pub(super) orders: HashMap<OrderId, Option<StagedOrder>>,
+    pub(super) orders: IdMap<Option<StagedOrder>>,
     pub(super) items: HashMap<ProductId, StagedItem>,
     pub(super) refs: HashMap<OrderRef, RefRecord>,
     pub(super) keys: HashMap<IdempotencyKey, Record>,
@@ -91,10 +93,8 @@ pub(super) struct Overlay {
     pub(super) mailbox_end: Option<u64>,
     /// The difference to the totals.
     pub(super) totals: Totals,
-    /// Orders closed in the newest span.
-    pub(super) closed: usize,
-    /// Where the next span begins, when this commit ends one.
-    pub(super) next_span: Option<OrderId>,
+    /// What changes in the index by customer.
+    pub(super) customers: CustomersChange,
     /// What becomes of deliveries.
     pub(super) fates: Vec<(Role, u64, Fate)>,
     /// Deliveries among them that are settled.
@@ -106,6 +106,26 @@ pub(super) struct Overlay {
 }
 
 impl Overlay {
+    /// Empty, with the room it has come to need.
+    pub(super) fn clear(&mut self) {
+        let Self { orders, items, refs, keys, new_keys, old_keys, events, fates, settled, spilled, cursors, .. } = self;
+        orders.clear();
+        items.clear();
+        refs.clear();
+        keys.clear();
+        new_keys.clear();
+        old_keys.clear();
+        events.clear();
+        fates.clear();
+        settled.clear();
+        spilled.clear();
+        cursors.clear();
+        self.kinds = 0;
+        self.mailbox_end = None;
+        self.totals = Totals::default();
+        self.customers = CustomersChange::default();
+    }
+
     /// The product as this commit leaves it so far, to be changed.
     pub(super) fn item(&mut self, id: &ProductId, catalogue: &Catalogue) -> &mut StagedItem {
         self.items.entry(id.clone()).or_insert_with(|| {

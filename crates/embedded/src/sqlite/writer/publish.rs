@@ -30,7 +30,7 @@ pub(super) fn merge(shared: &Shared, memory: &mut Memory, committed: &mut Commit
     memory.now = committed.now;
     memory.key_row = committed.key_row;
     memory.sweep = committed.sweep;
-    memory.spans.committed(overlay.closed, overlay.next_span);
+    memory.customers.committed(&overlay.customers);
     for (key, row) in overlay.new_keys.drain(..) {
         memory.keys.insert(key.as_str(), row);
     }

@@ -8,7 +8,6 @@ use super::super::codec::{int, micros, status_code};
 use super::super::error::StoreError;
 use super::super::totals::{self, Totals};
 use super::batch::Batch;
-use super::memory::Memory;
 use super::overlay::{Before, Overlay, StagedOrder};
 use super::statements::Statements;
 
@@ -30,18 +29,17 @@ impl Batch<'_, '_> {
             .collect();
         changed.sort_unstable_by_key(|(id, _)| **id);
         let mut newest = self.memory.known.newest();
-        let mut closed = 0;
+        let mut closed = Vec::new();
+        let mut totals = Totals::default();
         for (id, staged) in changed {
-            write_order(self.sql, self.memory, staged, &mut closed)?;
-            count(&mut self.overlay.totals, staged);
+            if write_order(self.sql, staged)? == Written::ToRest {
+                closed.push((*id, staged.order.placement.customer_id.clone()));
+            }
+            count(&mut totals, staged);
             newest = newest.max(*id);
         }
-        self.overlay.closed = closed;
-        self.overlay.next_span = self.memory.spans.next(closed, newest);
-        if let Some(first) = self.overlay.next_span {
-            let number = self.memory.spans.last() + 1;
-            self.sql.insert_span.execute((number as i64, first.as_bytes()))?;
-        }
+        self.overlay.totals = totals;
+        self.overlay.customers = self.index_customers(&closed, newest)?;
         Ok(())
     }
 
@@ -98,17 +96,22 @@ pub(in super::super) fn watched(order: &Order) -> Option<Timestamp> {
     watched.then_some(order.status_since)
 }
 
-fn write_order(
-    sql: &mut Statements<'_>,
-    memory: &Memory,
-    staged: &StagedOrder,
-    closed: &mut usize,
-) -> Result<(), StoreError> {
+/// What writing an order's row did.
+#[derive(Debug, PartialEq, Eq)]
+enum Written {
+    /// The order has come to rest.
+    ToRest,
+    /// It is where it was, or open again.
+    InPlace,
+}
+
+fn write_order(sql: &mut Statements<'_>, staged: &StagedOrder) -> Result<Written, StoreError> {
     let order = &*staged.order;
     let (id, status) = (order.id.as_bytes(), status_code(order.status));
     let (attention, version, trail) = (order.attention.is_some(), order.version, staged.trail.as_bytes());
     let customer = order.placement.customer_id.as_str();
     let open = order.is_open();
+    let mut done = Written::InPlace;
     let written = match staged.before {
         Some(before) if before.open && open => sql.update_open.execute((id, status, attention, version, trail))?,
         Some(before) if !before.open && !open && is_same_in_lists(before, order) => {
@@ -127,16 +130,15 @@ fn write_order(
             if open {
                 sql.insert_open.execute((id, customer, status, attention, version, trail))?;
             } else {
-                let span = memory.spans.of(order.id);
-                *closed += usize::from(span == memory.spans.last());
                 let watched = watched(order).map(micros);
-                sql.insert_closed.execute((id, customer, status, attention, version, trail, span as i64, watched))?;
+                sql.insert_closed.execute((id, customer, status, attention, version, trail, watched))?;
+                done = Written::ToRest;
             }
             deleted
         }
     };
     // Memory and database are one: where they are not, nothing may be committed.
-    if written == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(written).into()) }
+    if written == 1 { Ok(done) } else { Err(rusqlite::Error::StatementChangedRows(written).into()) }
 }
 
 fn is_same_in_lists(before: Before, order: &Order) -> bool {

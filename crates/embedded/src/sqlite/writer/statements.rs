@@ -28,13 +28,20 @@ statements! {
     /// id, status, attention, version, trail
     update_open = "UPDATE open_orders SET status = ?2, attention = ?3, version = ?4, trail = ?5 WHERE id = ?1";
     delete_open = "DELETE FROM open_orders WHERE id = ?1";
-    /// id, customer, status, attention, version, trail, span, watched
-    insert_closed = "INSERT INTO closed_orders VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    /// id, customer, status, attention, version, trail, watched
+    insert_closed = "INSERT INTO closed_orders VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     /// id, version, trail: what lists go by stays as it is, so no index is touched
     extend_closed = "UPDATE closed_orders SET version = ?2, trail = ?3 WHERE id = ?1";
     /// id, status, attention, version, trail, watched
     update_closed = "UPDATE closed_orders SET status = ?2, attention = ?3, version = ?4, trail = ?5, watched = ?6 WHERE id = ?1";
     delete_closed = "DELETE FROM closed_orders WHERE id = ?1";
+    /// id, customer
+    insert_recent = "INSERT OR IGNORE INTO customer_recent VALUES (?1, ?2)";
+    /// -> id, customer
+    select_recent = "SELECT id, customer_id FROM customer_recent";
+    delete_recent = "DELETE FROM customer_recent";
+    /// span, customer, id
+    insert_customer = "INSERT OR IGNORE INTO customer_orders VALUES (?1, ?2, ?3)";
     /// number, first id
     insert_span = "INSERT INTO spans VALUES (?1, ?2)";
     /// ref, order, fingerprint
