@@ -4,6 +4,7 @@
 mod support;
 
 mod attention;
+mod deadline;
 mod golden;
 mod harness;
 mod history;

@@ -91,6 +91,10 @@ impl State {
 
     /// Applies a decision made from this state, all of it.
     pub(super) fn apply(&mut self, decision: Decision, input: &Input, now: Timestamp) -> Outcome {
+        // Also with a replay: a key that came with a known order reference is used from then on.
+        if let Some((key, record)) = decision.record {
+            self.keys.insert(key, record);
+        }
         if let Some(answer) = decision.replay {
             return Outcome { subject: self.answered(answer), changed: false, replayed: true };
         }
@@ -98,9 +102,6 @@ impl State {
         for change in decision.stock {
             let entry = self.products.entry(change.product_id.clone()).or_default();
             entry.stock.get_or_insert_with(|| StockLevel::none(change.product_id.clone())).apply(&change);
-        }
-        if let Some((key, record)) = decision.record {
-            self.keys.insert(key, record);
         }
         let subject = match decision.subject {
             Some(Subject::Order(id)) => {

@@ -16,7 +16,7 @@ use ordermill_core::idempotency::{Record, RefRecord};
 use ordermill_core::input::{Body, Input, PaymentAnswer, PaymentResult};
 use ordermill_core::invariant::check_order;
 use ordermill_core::money::{Currency, Money};
-use ordermill_core::order::Order;
+use ordermill_core::order::{Order, Status};
 use ordermill_core::payment::{DeclineReason, OperationKind, OperationState, PaymentKey, PaymentRequest, due_request};
 use ordermill_core::policy::Policy;
 use ordermill_core::process::Role;
@@ -304,6 +304,14 @@ impl State {
         let level = &self.stock;
         if level.available < 0 || level.reserved < 0 || level.sold < 0 {
             found.push(format!("stock below nothing: {level:?}"));
+        }
+        // Bounds what the roles need to do: nobody goes looking for work that no event told of.
+        let is_attended = self.payments_idle || !self.payments_waiting.is_empty();
+        if due_request(&self.order).is_some() && !is_attended {
+            found.push("an operation is due, and no delivery is left that would ask for it".to_owned());
+        }
+        if self.order.status == Status::Authorized && !self.inventory_idle {
+            found.push("an order is to be reserved, and no delivery is left that would do it".to_owned());
         }
         if self.is_quiet() && !self.is_clean() {
             found.push("nothing is left to do, and the slate is not clean".to_owned());
