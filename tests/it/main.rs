@@ -1,5 +1,7 @@
 //! Black-box tests: each drives real `ordermill` processes over HTTP and the command line, and looks at what lies on disk.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod support;
 
 mod bad_input;

@@ -14,6 +14,11 @@ use clap::Parser;
 
 use command::{Command, Global};
 
+/// Orders live as many small texts and lists that one thread makes and another drops; glibc's allocator spends a sixth of the
+/// server's time on that under load (docs/benchmarks.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Takes orders and drives each one through payment, stock, confirmation, mail and archive, so that none is lost or counted twice.
 #[derive(Parser)]
 #[command(name = "ordermill", version, propagate_version = true, arg_required_else_help = true, max_term_width = 110)]

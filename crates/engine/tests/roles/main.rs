@@ -1,5 +1,7 @@
 //! The roles at work on a real ledger in memory, with gateways that fail on command.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod archive;
 mod notifications;
 mod payments;
