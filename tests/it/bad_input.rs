@@ -44,14 +44,23 @@ async fn bodies_that_are_no_json() {
     let folder = tempfile::tempdir().unwrap();
     let (_server, shop) = shop(&folder).await;
     assert_problem(&post_bytes(&shop, "").await, 400, "malformed_json");
-    assert_problem(&post_bytes(&shop, r#"{"customer_id":"c","lines":[{"product_id":"P1","#).await, 400, "malformed_json");
-    assert_problem(&post_bytes(&shop, b"{\"customer_id\":\"\xff\xfe\",\"lines\":[]}".to_vec()).await, 400, "malformed_json");
+    assert_problem(
+        &post_bytes(&shop, r#"{"customer_id":"c","lines":[{"product_id":"P1","#).await,
+        400,
+        "malformed_json",
+    );
+    assert_problem(
+        &post_bytes(&shop, b"{\"customer_id\":\"\xff\xfe\",\"lines\":[]}".to_vec()).await,
+        400,
+        "malformed_json",
+    );
     assert_problem(&post_bytes(&shop, "[".repeat(100_000)).await, 400, "too_deep");
     let nested = format!("{{\"customer_id\":\"c\",\"metadata\":{}1{}}}", "{\"a\":".repeat(50), "}".repeat(50));
     assert_problem(&post_bytes(&shop, nested).await, 400, "too_deep");
     let huge = format!("{{\"customer_id\":\"{}\"}}", "c".repeat(1 << 20));
     assert_problem(&post_bytes(&shop, huge).await, 413, "body_too_large");
-    let xml = shop.try_send(Method::POST, "/v1/orders", &[("content-type", "application/xml")], Some(b"<o/>".to_vec())).await;
+    let xml =
+        shop.try_send(Method::POST, "/v1/orders", &[("content-type", "application/xml")], Some(b"<o/>".to_vec())).await;
     assert_problem(&xml.unwrap(), 415, "unsupported_media_type");
     assert_no_orders(&shop).await;
 }
@@ -135,7 +144,8 @@ async fn what_the_catalogue_does_not_have() {
     let overflow = shop.post("/v1/orders", order(json!([order_line("DEAR", 1_000_000)]))).await;
     assert_problem(&overflow, 422, "total_too_large");
 
-    let stale = json!([{ "product_id": "P1", "quantity": 1, "unit_price": { "amount_minor": 999, "currency": "USD" } }]);
+    let stale =
+        json!([{ "product_id": "P1", "quantity": 1, "unit_price": { "amount_minor": 999, "currency": "USD" } }]);
     let price = shop.post("/v1/orders", order(stale)).await;
     assert_problem(&price, 422, "price_changed");
     assert_no_orders(&shop).await;
@@ -150,7 +160,14 @@ async fn bulk_lines_fail_alone() {
         order["order_ref"] = reference.into();
         order.to_string().into_bytes()
     };
-    let lines = [good("a"), b"{\"customer_id\":".to_vec(), b"{\"customer_id\":\"\xff\"}".to_vec(), good("b"), Vec::new(), good("a")];
+    let lines = [
+        good("a"),
+        b"{\"customer_id\":".to_vec(),
+        b"{\"customer_id\":\"\xff\"}".to_vec(),
+        good("b"),
+        Vec::new(),
+        good("a"),
+    ];
     let body = lines.join(&b'\n');
     let answer = shop
         .try_send(Method::POST, "/v1/orders", &[("content-type", "application/x-ndjson")], Some(body))
@@ -180,7 +197,8 @@ async fn slow_and_oversized_clients_are_shown_the_door() {
     let mut head = TcpStream::connect(&address).await.unwrap();
     head.write_all(b"POST /v1/orders HTTP/1.1\r\nhost: x\r\n").await.unwrap();
     let mut body = TcpStream::connect(&address).await.unwrap();
-    let promise = "POST /v1/orders HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+    let promise =
+        "POST /v1/orders HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
     body.write_all(promise.as_bytes()).await.unwrap();
     for mut stream in [head, body] {
         let mut answer = Vec::new();

@@ -30,7 +30,9 @@ async fn a_file_is_imported_once_however_often_it_is_sent() {
     assert!(output.status.success(), "{output:?}");
     let orders = folder.path().join("orders.ndjson");
     let line = |reference: &str, product: &str| {
-        format!("{{\"order_ref\":\"{reference}\",\"customer_id\":\"c\",\"lines\":[{{\"product_id\":\"{product}\",\"quantity\":1}}]}}\n")
+        format!(
+            "{{\"order_ref\":\"{reference}\",\"customer_id\":\"c\",\"lines\":[{{\"product_id\":\"{product}\",\"quantity\":1}}]}}\n"
+        )
     };
     std::fs::write(&orders, [line("1", "A"), line("2", "GHOST"), line("3", "A")].concat()).unwrap();
 

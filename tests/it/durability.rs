@@ -14,7 +14,9 @@ fn moments(trace: &str) -> Option<[usize; 4]> {
     let written = position(asked, &|line| line.contains("pwrite64(") && line.contains("ordermill.db-wal"))?;
     // A call that another thread interrupted in the trace ends in a line of its own, which no longer names the file.
     let synced = position(written, &|line| {
-        line.contains("fdatasync") && line.ends_with("= 0") && (line.contains("ordermill.db-wal") || line.contains("resumed"))
+        line.contains("fdatasync")
+            && line.ends_with("= 0")
+            && (line.contains("ordermill.db-wal") || line.contains("resumed"))
     })?;
     let answered = position(asked, &|line| line.contains("\"HTTP/1.1 202"))?;
     Some([asked, written, synced, answered])
@@ -31,7 +33,15 @@ async fn the_answer_goes_out_after_the_log_is_on_the_disk() {
     let trace = folder.path().join("trace");
     let program = ordermill();
     let mut command = Command::new("strace");
-    command.args(["-f", "-y", "-s", "64", "-e", "trace=read,recvfrom,write,writev,sendto,pwrite64,fdatasync,fsync", "-o"]);
+    command.args([
+        "-f",
+        "-y",
+        "-s",
+        "64",
+        "-e",
+        "trace=read,recvfrom,write,writev,sendto,pwrite64,fdatasync,fsync",
+        "-o",
+    ]);
     command.arg(&trace).arg(program.get_program());
     for (name, value) in program.get_envs() {
         if value.is_none() {

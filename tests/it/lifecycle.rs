@@ -18,7 +18,8 @@ async fn a_server_that_is_told_to_end_finishes_what_it_began() {
         .map(|_| {
             let shop = shop.clone();
             tokio::spawn(async move {
-                shop.try_send(reqwest::Method::POST, "/v1/orders", &[], Some(Shop::order("P1", 1).to_string().into())).await
+                shop.try_send(reqwest::Method::POST, "/v1/orders", &[], Some(Shop::order("P1", 1).to_string().into()))
+                    .await
             })
         })
         .collect();

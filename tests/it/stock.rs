@@ -53,9 +53,8 @@ async fn two_lines_of_one_product_count_together() {
     let server = Server::start(&folder.path().join("data"));
     let shop = Shop::of(&server);
     shop.stock_product("P1", 1000, 3).await;
-    let order = |first, second| {
-        json!({ "customer_id": "c", "lines": [order_line("P1", first), order_line("P1", second)] })
-    };
+    let order =
+        |first, second| json!({ "customer_id": "c", "lines": [order_line("P1", first), order_line("P1", second)] });
 
     let too_many = shop.place_and_wait(order(2, 2)).await;
     assert_eq!(too_many.body["status"], "rejected");
