@@ -53,7 +53,7 @@ struct Options {
     #[arg(long, default_value_t = 10)]
     seconds: u64,
     /// Seconds of load before that, in each run.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 5)]
     warm_up: u64,
     /// Runs of each engine at each number of connections.
     #[arg(long, default_value_t = 3)]

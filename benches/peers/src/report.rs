@@ -40,8 +40,10 @@ struct Cell {
     median: f64,
     least: f64,
     most: f64,
-    p50_ms: Option<f64>,
-    p99_ms: Option<f64>,
+    answer_p50: Option<f64>,
+    answer_p99: Option<f64>,
+    mailed_p50: Option<f64>,
+    mailed_p99: Option<f64>,
 }
 
 impl Report {
@@ -58,8 +60,10 @@ impl Report {
             median: median(&rates)?,
             least: *rates.first()?,
             most: *rates.last()?,
-            p50_ms: median(&sorted(runs.iter().filter_map(|run| run.p50_ms))),
-            p99_ms: median(&sorted(runs.iter().filter_map(|run| run.p99_ms))),
+            answer_p50: median(&sorted(runs.iter().map(|run| run.answer_ms.p50))),
+            answer_p99: median(&sorted(runs.iter().map(|run| run.answer_ms.p99))),
+            mailed_p50: median(&sorted(runs.iter().filter_map(|run| run.mailed_ms).map(|times| times.p50))),
+            mailed_p99: median(&sorted(runs.iter().filter_map(|run| run.mailed_ms).map(|times| times.p99))),
         })
     }
 
@@ -92,23 +96,29 @@ fn median(sorted: &[f64]) -> Option<f64> {
     Some(f64::midpoint(*low, *high))
 }
 
+/// `p50 / p99`, or a dash.
+fn pair(p50: Option<f64>, p99: Option<f64>) -> String {
+    p50.zip(p99).map_or_else(|| "-".to_owned(), |(p50, p99)| format!("{p50:.1} / {p99:.1}"))
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "Orders fulfilled per second: the median of the runs, with the lowest and the highest.\n")?;
-        writeln!(f, "| connections | engine | orders/s | p50 ms | p99 ms | ratio |")?;
+        writeln!(f, "Orders fulfilled per second: the median of the runs, with the lowest and the highest.")?;
+        writeln!(
+            f,
+            "Times in ms as p50 / p99. Restate answers when the order is fulfilled, Ordermill when it is on disk.\n"
+        )?;
+        writeln!(f, "| connections | engine | orders/s | answer | from there to the mail | ratio |")?;
         writeln!(f, "|---:|---|---:|---:|---:|---:|")?;
         for connections in self.connections() {
             let base = self.cell(Engine::Restate, connections).map(|cell| cell.median);
             for engine in [Engine::Restate, Engine::Ordermill] {
                 let Some(cell) = self.cell(engine, connections) else { continue };
-                let Cell { median, least, most, p50_ms, p99_ms } = cell;
-                let ms = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"));
-                let ratio = base.map_or_else(|| "-".to_owned(), |base| format!("{:.1}", median / base));
-                let (p50, p99, name) = (ms(p50_ms), ms(p99_ms), engine.name());
-                writeln!(
-                    f,
-                    "| {connections} | {name} | {median:.0} [{least:.0}-{most:.0}] | {p50} | {p99} | {ratio} |"
-                )?;
+                let ratio = base.map_or_else(|| "-".to_owned(), |base| format!("{:.1}", cell.median / base));
+                let rates = format!("{:.0} [{:.0}-{:.0}]", cell.median, cell.least, cell.most);
+                let answer = pair(cell.answer_p50, cell.answer_p99);
+                let mailed = pair(cell.mailed_p50, cell.mailed_p99);
+                writeln!(f, "| {connections} | {} | {rates} | {answer} | {mailed} | {ratio} |", engine.name())?;
             }
         }
         if let (Some(theirs), Some(ours)) = (self.best(Engine::Restate), self.best(Engine::Ordermill)) {
@@ -121,6 +131,7 @@ impl fmt::Display for Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::Quantiles;
 
     #[test]
     fn medians_of_odd_and_even_numbers_of_runs() {
@@ -133,12 +144,13 @@ mod tests {
     #[test]
     fn the_ratio_is_ours_by_theirs() {
         let mut report = Report::default();
-        let run = |rate| Run { fulfilled_per_second: rate, p50_ms: Some(1.0), p99_ms: None };
+        let answer_ms = Quantiles { p50: 1.0, p99: 2.5 };
+        let run = |rate| Run { fulfilled_per_second: rate, answer_ms, mailed_ms: None };
         report.add(Engine::Restate, 16, run(100.0));
         report.add(Engine::Ordermill, 16, run(2_500.0));
         report.add(Engine::Restate, 64, run(200.0));
         let text = report.to_string();
-        assert!(text.contains("| 16 | Ordermill | 2500 [2500-2500] | 1.0 | - | 25.0 |"), "{text}");
+        assert!(text.contains("| 16 | Ordermill | 2500 [2500-2500] | 1.0 / 2.5 | - | 25.0 |"), "{text}");
         assert!(text.contains("best against best: 2500 / 200 = 12.5"), "{text}");
     }
 }
