@@ -59,7 +59,7 @@ fn the_confirmation_names_what_was_ordered() {
     let templates = Templates::load(None).unwrap();
     let mail = render(&templates, &order(2), MailKind::Confirmed, "Tea");
     assert!(mail.text.contains("2 x Tea at 10.50 USD"), "{}", mail.text);
-    assert!(mail.text.contains("Total: 42.00 USD"), "{}", mail.text);
+    assert!(mail.text.contains("Total: 42.00 USD\n\nWe will write again"), "{}", mail.text);
 }
 
 #[test]
