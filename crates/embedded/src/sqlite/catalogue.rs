@@ -14,6 +14,8 @@ pub(super) struct Item {
     pub(super) product: Option<Arc<Product>>,
     /// Its stock, once it was set.
     pub(super) stock: Option<StockLevel>,
+    /// Where its stock is stored; 0 until there is any.
+    pub(super) slot: i64,
     /// How many events the product has, those of its stock included.
     pub(super) events: u32,
 }

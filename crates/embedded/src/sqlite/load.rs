@@ -122,11 +122,12 @@ pub(super) fn load_catalogue(conn: &Connection) -> Result<Catalogue, StoreError>
         item.events = events;
         item.product = Some(Arc::new(product));
     }
-    let mut statement = conn.prepare("SELECT product_id, available, reserved, sold, version FROM stock")?;
+    let mut statement = conn.prepare("SELECT product_id, available, reserved, sold, version, slot FROM stock")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let level = stock_of(row)?;
         let item = catalogue.entry(level.product_id.clone()).or_default();
+        item.slot = row.get(5)?;
         item.stock = Some(level);
     }
     Ok(catalogue)
@@ -191,6 +192,7 @@ fn load_memory(conn: &Connection, shared: &Shared, keys: (KeyIndex, i64)) -> Res
         known: KnownIds::new(greatest("open_orders")?.max(greatest("closed_orders")?)),
         keys,
         key_row,
+        stock_slot: shared.catalogue.read().values().map(|item| item.slot).max().unwrap_or(0),
         sweep: KeySweep { row: 0, next: Timestamp::MIN },
         customers: Customers::load(conn)?,
     })

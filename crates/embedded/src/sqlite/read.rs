@@ -17,9 +17,17 @@ use super::trail::Trail;
 
 /// The places of an order's events; `None` when there is no such order.
 pub(super) fn trail(conn: &Connection, id: OrderId) -> Result<Option<Trail>, StoreError> {
-    let mut statement = conn.prepare_cached(
-        "SELECT trail FROM open_orders WHERE id = ?1 UNION ALL SELECT trail FROM closed_orders WHERE id = ?1",
-    )?;
+    // One statement, as an order may move between the tables. Few orders are open, and those are looked for in memory first: the
+    // scan over them is for ids that do not exist, and for an order that is opened again this moment.
+    trail_by(
+        conn,
+        "SELECT trail FROM closed_orders WHERE id = ?1 UNION ALL SELECT trail FROM open_orders WHERE id = ?1",
+        id,
+    )
+}
+
+fn trail_by(conn: &Connection, sql: &str, id: OrderId) -> Result<Option<Trail>, StoreError> {
+    let mut statement = conn.prepare_cached(sql)?;
     let mut rows = statement.query([id.as_bytes()])?;
     match rows.next()? {
         Some(row) => Trail::from_bytes(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?).map(Some),
@@ -29,10 +37,13 @@ pub(super) fn trail(conn: &Connection, id: OrderId) -> Result<Option<Trail>, Sto
 
 /// An order, folded from its events.
 pub(super) fn order(conn: &Connection, types: &Types, id: OrderId) -> Result<Option<Held>, StoreError> {
-    match trail(conn, id)? {
-        Some(trail) => Ok(Some(fold(conn, types, id, trail)?)),
-        None => Ok(None),
-    }
+    trail(conn, id)?.map(|trail| fold(conn, types, id, trail)).transpose()
+}
+
+/// An order that is not open, folded from its events.
+pub(super) fn closed_order(conn: &Connection, types: &Types, id: OrderId) -> Result<Option<Held>, StoreError> {
+    let trail = trail_by(conn, "SELECT trail FROM closed_orders WHERE id = ?1", id)?;
+    trail.map(|trail| fold(conn, types, id, trail)).transpose()
 }
 
 /// Folds the events on a trail.

@@ -71,6 +71,11 @@ impl Trail {
         }
     }
 
+    /// Where the order was placed: the position of its first event; 0 when there is none.
+    pub(super) fn placed(&self) -> u64 {
+        self.positions().next().unwrap_or(0)
+    }
+
     /// How many events there are.
     pub(super) const fn count(&self) -> u32 {
         self.count

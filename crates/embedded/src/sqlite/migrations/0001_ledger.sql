@@ -32,15 +32,17 @@ INSERT INTO statuses (code, name) VALUES
     (1, 'placed'), (2, 'authorized'), (3, 'reserved'), (4, 'confirmed'), (5, 'shipped'),
     (6, 'delivered'), (7, 'rejected'), (8, 'cancelled'), (9, 'returned');
 
--- Orders that change with every commit. Few at any time, so lists scan them and they need no index.
+-- Orders that change with every commit. Few at any time, so lists scan them and they need no index; their key is an integer, as
+-- they are written more often than anything else.
 CREATE TABLE open_orders (
-    id          BLOB    PRIMARY KEY,
+    placed      INTEGER PRIMARY KEY, -- position of the order's first event
+    id          BLOB    NOT NULL,
     customer_id TEXT    NOT NULL,
     status      INTEGER NOT NULL,
     attention   INTEGER NOT NULL,
     version     INTEGER NOT NULL,
     trail       BLOB    NOT NULL -- positions of the order's events: the first, then differences, as LEB128
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- Every other order. Written when the order comes to rest, so each index is written once per order.
 CREATE TABLE closed_orders (
@@ -105,13 +107,15 @@ CREATE TABLE products (
     events       INTEGER NOT NULL -- how many events the product has, those of its stock included
 ) STRICT, WITHOUT ROWID;
 
+-- Written with every order, so its key is an integer too.
 CREATE TABLE stock (
-    product_id TEXT    PRIMARY KEY,
+    slot       INTEGER PRIMARY KEY,
+    product_id TEXT    NOT NULL UNIQUE,
     available  INTEGER NOT NULL,
     reserved   INTEGER NOT NULL,
     sold       INTEGER NOT NULL,
     version    INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- Single numbers: `mailbox_end`, and orders by state (`orders.confirmed`, `orders.attention`).
 CREATE TABLE counters (

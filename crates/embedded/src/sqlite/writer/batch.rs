@@ -14,7 +14,7 @@ use ordermill_ports::ledger::SubmitError;
 use rusqlite::Connection;
 
 use super::super::catalogue::Catalogue;
-use super::super::codec::{answer_column, bit, int, micros, subject_column};
+use super::super::codec::{answer_column, bit, micros};
 use super::super::error::StoreError;
 use super::super::feed::Entry;
 use super::super::keys::ROW_MAX;
@@ -23,7 +23,7 @@ use super::super::read;
 use super::super::shared::Shared;
 use super::super::trail::Trail;
 use super::memory::Memory;
-use super::overlay::{Overlay, StagedOrder, View};
+use super::overlay::{EventData, Overlay, StagedOrder, View};
 use super::statements::Statements;
 
 /// What an input will be answered once it is committed.
@@ -54,6 +54,8 @@ pub(super) struct Batch<'a, 'conn> {
     pub(super) position: u64,
     /// Row of the last key so far.
     pub(super) key_row: i64,
+    /// Slot of the last stock row so far.
+    pub(super) stock_slot: i64,
 }
 
 impl Batch<'_, '_> {
@@ -130,7 +132,8 @@ impl Batch<'_, '_> {
         }
         match self.shared.orders.get(id) {
             Some(held) => Ok(Some(held)),
-            None => read::order(self.conn, &self.shared.types, id),
+            // Every open order is in memory.
+            None => read::closed_order(self.conn, &self.shared.types, id),
         }
     }
 
@@ -170,7 +173,7 @@ impl Batch<'_, '_> {
         let Some(subject) = decision.subject else { return Ok(Staged::Nothing) };
         match &subject {
             Subject::Order(id) => self.stage_order(&subject, *id, decision.events, input.cause)?,
-            Subject::Product(id) => self.stage_product(&subject, id, decision.events, input.cause, catalogue)?,
+            Subject::Product(id) => self.stage_product(&subject, id, decision.events, input.cause, catalogue),
         }
         self.overlay.apply_stock(&decision.stock, catalogue);
         Ok(match subject {
@@ -208,7 +211,7 @@ impl Batch<'_, '_> {
     ) -> Result<(), StoreError> {
         for event in events {
             let version = self.overlay.staged(id).map_or(0, |staged| staged.order.version) + 1;
-            self.append(subject, version, cause, &event)?;
+            self.append(subject, version, cause, &event);
             let slot = self.overlay.orders.entry(id).or_default();
             if let Event::OrderPlaced(placement) = &event
                 && slot.is_none()
@@ -239,7 +242,7 @@ impl Batch<'_, '_> {
         events: Vec<Event>,
         cause: Option<u32>,
         catalogue: &Catalogue,
-    ) -> Result<(), StoreError> {
+    ) {
         for event in events {
             let staged = self.overlay.item(id, catalogue);
             staged.item.events += 1;
@@ -248,25 +251,15 @@ impl Batch<'_, '_> {
             if let Event::ProductPut(product) = &event {
                 staged.item.product = Some(Arc::new(product.clone()));
             }
-            self.append(subject, version, cause, &event)?;
+            self.append(subject, version, cause, &event);
         }
-        Ok(())
     }
 
-    fn append(&mut self, subject: &Subject, version: u32, cause: Option<u32>, event: &Event) -> Result<(), StoreError> {
+    fn append(&mut self, subject: &Subject, version: u32, cause: Option<u32>, event: &Event) {
         let kind = event.kind();
         self.position += 1;
-        self.sql.insert_event.execute((
-            int(self.position),
-            subject_column(subject),
-            version,
-            self.shared.types.code(kind),
-            micros(self.now),
-            cause,
-            event.data(),
-        ))?;
         self.overlay.kinds |= bit(kind);
         self.overlay.events.push(Entry { subject: subject.clone(), version, kind, at: self.now });
-        Ok(())
+        self.overlay.data.push(EventData { cause, data: event.data() });
     }
 }

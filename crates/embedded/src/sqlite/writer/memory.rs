@@ -17,6 +17,8 @@ pub(in super::super) struct Memory {
     pub(in super::super) keys: KeyIndex,
     /// The last row of the table `idempotency`.
     pub(in super::super) key_row: i64,
+    /// The last slot of the table `stock`.
+    pub(in super::super) stock_slot: i64,
     pub(in super::super) sweep: KeySweep,
     pub(in super::super) customers: Customers,
 }

@@ -195,17 +195,18 @@ impl Writer<'_> {
             now,
             position: self.memory.position,
             key_row: self.memory.key_row,
+            stock_slot: self.memory.stock_slot,
         };
         batch.sql.begin.execute([]).map_err(|error| certain(error.into()))?;
         let (staged, redriven) = batch.fill(inputs, commands).map_err(certain)?;
         let sweep = batch.finish().map_err(certain)?;
-        let Batch { overlay, position, key_row, .. } = batch;
+        let Batch { overlay, position, key_row, stock_slot, .. } = batch;
         let began = Instant::now();
         if let Err(error) = self.sql.commit.execute([]) {
             return Err(self.failed_commit(&error));
         }
         self.shared.meters.commit_seconds.record(began.elapsed());
-        Ok((staged, Committed { overlay, now, position, key_row, sweep }, redriven))
+        Ok((staged, Committed { overlay, now, position, key_row, stock_slot, sweep }, redriven))
     }
 
     /// Time never goes back from one commit to the next, and is kept in whole microseconds.

@@ -63,6 +63,14 @@ pub(super) struct StagedItem {
     pub(super) stock_changed: bool,
 }
 
+/// What of an event is only for its row.
+#[derive(Debug)]
+pub(super) struct EventData {
+    pub(super) cause: Option<u32>,
+    /// JSON.
+    pub(super) data: String,
+}
+
 /// What becomes of a delivery with this commit.
 #[derive(Debug)]
 pub(super) enum Fate {
@@ -88,6 +96,8 @@ pub(super) struct Overlay {
     pub(super) old_keys: Vec<(String, i64)>,
     /// The events, in the order of their positions.
     pub(super) events: Vec<Entry>,
+    /// The rest of each event.
+    pub(super) data: Vec<EventData>,
     /// The types of the events.
     pub(super) kinds: u64,
     pub(super) mailbox_end: Option<u64>,
@@ -108,7 +118,9 @@ pub(super) struct Overlay {
 impl Overlay {
     /// Empty, with the room it has come to need.
     pub(super) fn clear(&mut self) {
-        let Self { orders, items, refs, keys, new_keys, old_keys, events, fates, settled, spilled, cursors, .. } = self;
+        let Self {
+            orders, items, refs, keys, new_keys, old_keys, events, data, fates, settled, spilled, cursors, ..
+        } = self;
         orders.clear();
         items.clear();
         refs.clear();
@@ -116,6 +128,7 @@ impl Overlay {
         new_keys.clear();
         old_keys.clear();
         events.clear();
+        data.clear();
         fates.clear();
         settled.clear();
         spilled.clear();

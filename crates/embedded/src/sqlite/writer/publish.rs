@@ -20,6 +20,7 @@ pub(super) struct Committed {
     pub(super) now: Timestamp,
     pub(super) position: u64,
     pub(super) key_row: i64,
+    pub(super) stock_slot: i64,
     pub(super) sweep: KeySweep,
 }
 
@@ -29,6 +30,7 @@ pub(super) fn merge(shared: &Shared, memory: &mut Memory, committed: &mut Commit
     memory.position = committed.position;
     memory.now = committed.now;
     memory.key_row = committed.key_row;
+    memory.stock_slot = committed.stock_slot;
     memory.sweep = committed.sweep;
     memory.customers.committed(&overlay.customers);
     for (key, row) in overlay.new_keys.drain(..) {

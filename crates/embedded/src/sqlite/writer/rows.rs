@@ -3,20 +3,39 @@
 use ordermill_core::Timestamp;
 use ordermill_core::id::OrderId;
 use ordermill_core::order::{Order, Status};
+use rusqlite::{Statement, ToSql};
 
-use super::super::codec::{int, micros, status_code};
+use super::super::codec::{Types, int, micros, status_code, subject_column};
 use super::super::error::StoreError;
+use super::super::feed::Entry;
 use super::super::totals::{self, Totals};
 use super::batch::Batch;
-use super::overlay::{Before, Overlay, StagedOrder};
-use super::statements::Statements;
+use super::overlay::{Before, EventData, Overlay, StagedOrder};
+use super::statements::{EVENTS_AT_ONCE, Statements};
 
 impl Batch<'_, '_> {
-    /// Writes orders, products, stock and counters.
+    /// Writes events, orders, products, stock and counters.
     pub(super) fn write_rows(&mut self) -> Result<(), StoreError> {
+        self.write_events()?;
         self.write_orders()?;
         self.write_items()?;
         self.write_counters()
+    }
+
+    /// Events are many and small, so several go into one statement.
+    fn write_events(&mut self) -> Result<(), StoreError> {
+        let Overlay { events, data, .. } = &self.overlay;
+        let positions = self.memory.position + 1..;
+        let events: Vec<EventRow<'_>> =
+            positions.zip(events.iter().zip(data)).map(|(position, (entry, data))| (position, entry, data)).collect();
+        let mut groups = events.chunks_exact(EVENTS_AT_ONCE);
+        for group in groups.by_ref() {
+            write_group(&mut self.sql.insert_events, group, &self.shared.types)?;
+        }
+        for event in groups.remainder() {
+            write_group(&mut self.sql.insert_event, std::slice::from_ref(event), &self.shared.types)?;
+        }
+        Ok(())
     }
 
     fn write_orders(&mut self) -> Result<(), StoreError> {
@@ -44,8 +63,7 @@ impl Batch<'_, '_> {
     }
 
     fn write_items(&mut self) -> Result<(), StoreError> {
-        let Overlay { items, .. } = &self.overlay;
-        for (id, staged) in items {
+        for (id, staged) in &mut self.overlay.items {
             if staged.product_changed
                 && let Some(product) = &staged.item.product
             {
@@ -63,8 +81,17 @@ impl Batch<'_, '_> {
             if staged.stock_changed
                 && let Some(level) = &staged.item.stock
             {
+                let (available, reserved, sold) = (level.available, level.reserved, level.sold);
                 let version = int(level.version);
-                self.sql.put_stock.execute((id.as_str(), level.available, level.reserved, level.sold, version))?;
+                let written = if staged.item.slot == 0 {
+                    self.stock_slot += 1;
+                    staged.item.slot = self.stock_slot;
+                    let slot = staged.item.slot;
+                    self.sql.insert_stock.execute((slot, id.as_str(), available, reserved, sold, version))?
+                } else {
+                    self.sql.update_stock.execute((staged.item.slot, available, reserved, sold, version))?
+                };
+                one_row(written)?;
             }
         }
         Ok(())
@@ -90,6 +117,28 @@ impl Batch<'_, '_> {
     }
 }
 
+/// Position, what is in memory of it, and the rest.
+type EventRow<'a> = (u64, &'a Entry, &'a EventData);
+
+fn write_group(statement: &mut Statement<'_>, group: &[EventRow<'_>], types: &Types) -> Result<(), StoreError> {
+    let mut next = 0;
+    let mut bind = |value: &dyn ToSql| {
+        next += 1;
+        statement.raw_bind_parameter(next, value)
+    };
+    for (position, entry, event) in group {
+        bind(&int(*position))?;
+        bind(&subject_column(&entry.subject))?;
+        bind(&entry.version)?;
+        bind(&types.code(entry.kind))?;
+        bind(&micros(entry.at))?;
+        bind(&event.cause)?;
+        bind(&event.data)?;
+    }
+    statement.raw_execute()?;
+    Ok(())
+}
+
 /// Since when an order at rest is in a state whose length is watched, and not reported yet.
 pub(in super::super) fn watched(order: &Order) -> Option<Timestamp> {
     let watched = matches!(order.status, Status::Confirmed | Status::Shipped) && order.overdue != Some(order.status);
@@ -110,10 +159,10 @@ fn write_order(sql: &mut Statements<'_>, staged: &StagedOrder) -> Result<Written
     let (id, status) = (order.id.as_bytes(), status_code(order.status));
     let (attention, version, trail) = (order.attention.is_some(), order.version, staged.trail.as_bytes());
     let customer = order.placement.customer_id.as_str();
-    let open = order.is_open();
+    let (open, placed) = (order.is_open(), int(staged.trail.placed()));
     let mut done = Written::InPlace;
     let written = match staged.before {
-        Some(before) if before.open && open => sql.update_open.execute((id, status, attention, version, trail))?,
+        Some(before) if before.open && open => sql.update_open.execute((placed, status, attention, version, trail))?,
         Some(before) if !before.open && !open && is_same_in_lists(before, order) => {
             sql.extend_closed.execute((id, version, trail))?
         }
@@ -123,12 +172,12 @@ fn write_order(sql: &mut Statements<'_>, staged: &StagedOrder) -> Result<Written
         }
         before => {
             let deleted = match before {
-                Some(before) if before.open => sql.delete_open.execute([id])?,
+                Some(before) if before.open => sql.delete_open.execute([placed])?,
                 Some(_) => sql.delete_closed.execute([id])?,
                 None => 1,
             };
             if open {
-                sql.insert_open.execute((id, customer, status, attention, version, trail))?;
+                sql.insert_open.execute((placed, id, customer, status, attention, version, trail))?;
             } else {
                 let watched = watched(order).map(micros);
                 sql.insert_closed.execute((id, customer, status, attention, version, trail, watched))?;
@@ -137,8 +186,13 @@ fn write_order(sql: &mut Statements<'_>, staged: &StagedOrder) -> Result<Written
             deleted
         }
     };
-    // Memory and database are one: where they are not, nothing may be committed.
-    if written == 1 { Ok(done) } else { Err(rusqlite::Error::StatementChangedRows(written).into()) }
+    one_row(written)?;
+    Ok(done)
+}
+
+/// Memory and database are one: where they are not, nothing may be committed.
+const fn one_row(written: usize) -> Result<(), rusqlite::Error> {
+    if written == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(written)) }
 }
 
 fn is_same_in_lists(before: Before, order: &Order) -> bool {

@@ -2,6 +2,9 @@
 
 use rusqlite::{Connection, Result, Statement};
 
+/// Events that one statement writes: beginning and ending a statement costs more than a row.
+pub(super) const EVENTS_AT_ONCE: usize = 8;
+
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $sql:literal;)*) => {
         /// Every statement of the writer.
@@ -23,11 +26,18 @@ statements! {
     commit = "COMMIT";
     /// position, subject, version, type, at, cause, data
     insert_event = "INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    /// id, customer, status, attention, version, trail
-    insert_open = "INSERT INTO open_orders VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    /// id, status, attention, version, trail
-    update_open = "UPDATE open_orders SET status = ?2, attention = ?3, version = ?4, trail = ?5 WHERE id = ?1";
-    delete_open = "DELETE FROM open_orders WHERE id = ?1";
+    /// the same [`EVENTS_AT_ONCE`] times
+    insert_events = "INSERT INTO events VALUES
+        (?1, ?2, ?3, ?4, ?5, ?6, ?7), (?8, ?9, ?10, ?11, ?12, ?13, ?14),
+        (?15, ?16, ?17, ?18, ?19, ?20, ?21), (?22, ?23, ?24, ?25, ?26, ?27, ?28),
+        (?29, ?30, ?31, ?32, ?33, ?34, ?35), (?36, ?37, ?38, ?39, ?40, ?41, ?42),
+        (?43, ?44, ?45, ?46, ?47, ?48, ?49), (?50, ?51, ?52, ?53, ?54, ?55, ?56)";
+    /// placed, id, customer, status, attention, version, trail
+    insert_open = "INSERT INTO open_orders VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    /// placed, status, attention, version, trail
+    update_open = "UPDATE open_orders SET status = ?2, attention = ?3, version = ?4, trail = ?5 WHERE placed = ?1";
+    /// placed
+    delete_open = "DELETE FROM open_orders WHERE placed = ?1";
     /// id, customer, status, attention, version, trail, watched
     insert_closed = "INSERT INTO closed_orders VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     /// id, version, trail: what lists go by stays as it is, so no index is touched
@@ -56,9 +66,10 @@ statements! {
     /// id, name, amount, currency, description, active, version, events
     put_product = "INSERT INTO products VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO UPDATE SET
         name = ?2, amount_minor = ?3, currency = ?4, description = ?5, active = ?6, version = ?7, events = ?8";
-    /// product, available, reserved, sold, version
-    put_stock = "INSERT INTO stock VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (product_id) DO UPDATE SET
-        available = ?2, reserved = ?3, sold = ?4, version = ?5";
+    /// slot, product, available, reserved, sold, version
+    insert_stock = "INSERT INTO stock VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    /// slot, available, reserved, sold, version
+    update_stock = "UPDATE stock SET available = ?2, reserved = ?3, sold = ?4, version = ?5 WHERE slot = ?1";
     /// name, value
     put_counter = "INSERT INTO counters VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2";
     /// role, position
