@@ -200,8 +200,8 @@ const ARCHIVE: Retry = retry(1_000, 600_000, Some(12), GiveUp::DeadLetter);
 /// The whole order process. Rows of a step and of its undo are neighbours.
 ///
 /// One operation of an order is asked of the provider at a time. So the steps that can have others before them react to what takes
-/// those out of the way as well: a void to a capture that failed late, a refund to the refund before it, both to an operation that
-/// was given to a person.
+/// those out of the way as well: a void to a capture that failed late, a refund to the refund before it. What is unknown needs no
+/// event: the delivery that asked for it comes again until it is answered or given to a person, and then asks what is next.
 #[rustfmt::skip]
 pub const TABLE: &[Row] = &[
     Row { step: Step::Authorize, role: Role::Payments,
@@ -210,7 +210,7 @@ pub const TABLE: &[Row] = &[
           success: &[E::PaymentAuthorized], failure: &[E::PaymentUnknown, E::PaymentDeclined, E::OrderRejected, E::PaymentVoidRequested], undo: Some(Step::Void),
           deadline: "unknown budget, then attention", retry: FOLLOW_UP },
     Row { step: Step::Void, role: Role::Payments,
-          reacts_to: &[E::PaymentVoidRequested, E::PaymentCaptureFailed, E::OrderAttention, E::OrderAttentionCleared],
+          reacts_to: &[E::PaymentVoidRequested, E::PaymentCaptureFailed, E::OrderAttentionCleared],
           does: "let go of the held money",
           success: &[E::PaymentVoided, E::PaymentExpired], failure: &[E::PaymentUnknown, E::PaymentVoidFailed, E::OrderAttention, E::PaymentCaptured, E::PaymentRefundRequested], undo: None,
           deadline: "unknown budget, then attention", retry: FOLLOW_UP },
@@ -230,7 +230,7 @@ pub const TABLE: &[Row] = &[
           success: &[E::PaymentCaptured, E::OrderConfirmed], failure: &[E::PaymentUnknown, E::PaymentCaptureFailed, E::PaymentExpired, E::InventoryReleased, E::PaymentVoidRequested, E::OrderRejected, E::PaymentRefundRequested], undo: Some(Step::Refund),
           deadline: "unknown budget, then attention; reservation ttl", retry: FOLLOW_UP },
     Row { step: Step::Refund, role: Role::Payments,
-          reacts_to: &[E::PaymentRefundRequested, E::PaymentRefunded, E::PaymentRefundFailed, E::OrderAttention, E::OrderAttentionCleared],
+          reacts_to: &[E::PaymentRefundRequested, E::PaymentRefunded, E::PaymentRefundFailed, E::OrderAttentionCleared],
           does: "give captured money back",
           success: &[E::PaymentRefunded], failure: &[E::PaymentUnknown, E::PaymentRefundFailed, E::OrderAttention], undo: None,
           deadline: "unknown budget, then attention", retry: FOLLOW_UP },

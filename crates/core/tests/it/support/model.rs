@@ -313,6 +313,10 @@ impl State {
         if self.order.status == Status::Authorized && !self.inventory_idle {
             found.push("an order is to be reserved, and no delivery is left that would do it".to_owned());
         }
+        // The provider refuses first attempts only, so each is tried twice at the most.
+        if self.order.payment.operations.iter().any(|operation| operation.attempt > 2) {
+            found.push("an attempt rose without a refusal of the one before".to_owned());
+        }
         if self.is_quiet() && !self.is_clean() {
             found.push("nothing is left to do, and the slate is not clean".to_owned());
         }
