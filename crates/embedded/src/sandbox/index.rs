@@ -25,8 +25,10 @@ pub(super) struct Index {
 pub(super) struct Shard<'a>(MutexGuard<'a, Map>);
 
 impl Index {
-    pub(super) fn new() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
+    /// An empty index with room for so many orders, so that reading a long journal does not move everything again and again.
+    pub(super) fn with_capacity(orders: usize) -> Self {
+        let shard = || Mutex::new(Map::with_capacity_and_hasher(orders / SHARDS, BuildHasherDefault::default()));
+        Self { shards: (0..SHARDS).map(|_| shard()).collect() }
     }
 
     /// Locks the part that holds this order.
@@ -60,10 +62,8 @@ impl Shard<'_> {
                 place.insert(Packed::pack(&[operation]));
             }
             Entry::Occupied(mut place) => {
-                let mut operations = Vec::with_capacity(4);
-                place.get().unpack_into(&mut operations);
-                operations.push(operation);
-                place.insert(Packed::pack(&operations));
+                let packed = place.get().with(operation);
+                place.insert(packed);
             }
         }
     }

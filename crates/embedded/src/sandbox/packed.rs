@@ -28,7 +28,7 @@ pub(super) struct List(Box<[Operation]>);
 #[repr(Rust, packed(4))]
 pub(super) struct Amount {
     minor: i64,
-    currency: [u8; 3],
+    currency: Currency,
 }
 
 impl Packed {
@@ -40,9 +40,7 @@ impl Packed {
         if *first != usual(OperationKind::Authorize, first.amount, first.refused) {
             return list();
         }
-        let Some(amount) = Amount::of(first.amount) else {
-            return list();
-        };
+        let amount = Amount::from(first.amount);
         match (first.refused, rest) {
             (None, []) => Self::Held(amount),
             (Some(reason), []) => Self::Declined(reason, amount),
@@ -50,6 +48,22 @@ impl Packed {
             (None, [second]) if *second == usual(OperationKind::Void, first.amount, None) => Self::Voided(amount),
             _ => list(),
         }
+    }
+
+    /// The record with one operation more. What happens to nearly every order takes no list on the way.
+    pub(super) fn with(&self, operation: Operation) -> Self {
+        if let Self::Held(amount) = self {
+            if operation == usual(OperationKind::Capture, amount.money(), None) {
+                return Self::Captured(*amount);
+            }
+            if operation == usual(OperationKind::Void, amount.money(), None) {
+                return Self::Voided(*amount);
+            }
+        }
+        let mut operations = Vec::with_capacity(4);
+        self.unpack_into(&mut operations);
+        operations.push(operation);
+        Self::pack(&operations)
     }
 
     /// Adds the operations to `operations`, in the order they were completed in.
@@ -71,16 +85,15 @@ impl Packed {
     }
 }
 
-impl Amount {
-    fn of(money: Money) -> Option<Self> {
-        let currency = money.currency.code().as_bytes().try_into().ok()?;
-        Some(Self { minor: money.amount_minor, currency })
+impl From<Money> for Amount {
+    fn from(money: Money) -> Self {
+        Self { minor: money.amount_minor, currency: money.currency }
     }
+}
 
-    fn money(&self) -> Money {
-        let code = str::from_utf8(&self.currency).unwrap_or_default();
-        let currency: Currency = code.parse().expect("the code was taken from a currency");
-        Money { amount_minor: self.minor, currency }
+impl Amount {
+    const fn money(self) -> Money {
+        Money { amount_minor: self.minor, currency: self.currency }
     }
 }
 
@@ -120,6 +133,30 @@ mod tests {
             let packed = Packed::pack(operations);
             assert!(!small(&packed), "{operations:?}");
             assert_eq!(unpacked(&packed), operations);
+        }
+    }
+
+    #[test]
+    fn one_operation_more_is_the_same_as_all_at_once() {
+        let amount = Money { amount_minor: 5, currency: Currency::USD };
+        let less = Money { amount_minor: 4, ..amount };
+        let (authorize, capture) = (OperationKind::Authorize, OperationKind::Capture);
+        let (void, refund) = (OperationKind::Void, OperationKind::Refund);
+        let no = Some(DeclineReason::Declined);
+        let histories = [
+            vec![usual(authorize, amount, None), usual(capture, amount, None), usual(refund, less, None)],
+            vec![usual(authorize, amount, None), usual(void, amount, None), usual(capture, amount, no)],
+            vec![usual(authorize, amount, None), usual(capture, less, None)],
+            vec![usual(authorize, amount, None), usual(void, amount, no), usual(void, amount, None)],
+            vec![usual(authorize, amount, no), usual(authorize, amount, None)],
+        ];
+        for history in histories {
+            for end in 1..history.len() {
+                let packed = Packed::pack(&history[..end]).with(history[end]);
+                assert_eq!(unpacked(&packed), history[..=end]);
+                let at_once = Packed::pack(&history[..=end]);
+                assert_eq!(std::mem::discriminant(&packed), std::mem::discriminant(&at_once));
+            }
         }
     }
 
