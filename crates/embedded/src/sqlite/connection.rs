@@ -18,9 +18,6 @@ const READER_CACHE_KIB: i64 = 2 * 1024;
 /// How long a connection waits for another one. Only checkpoints at the end of a process ever make it wait.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Pages of 4 KiB in the log before the writer copies them into the database.
-const CHECKPOINT_PAGES: i64 = 4_000;
-
 /// Held for the life of a ledger; the system frees it when the process ends in whatever way.
 #[derive(Debug)]
 pub(super) struct Lock {
@@ -54,7 +51,8 @@ pub(super) fn writer(path: &Path) -> Result<Connection, rusqlite::Error> {
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "foreign_keys", "ON")?;
     conn.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
-    conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    // The writer sees to it by itself; see `writer::checkpoint`.
+    conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     conn.set_prepared_statement_cache_capacity(64);
     Ok(conn)
 }

@@ -122,7 +122,7 @@ impl SqliteLedger {
         let (started, start) = std::sync::mpsc::sync_channel(1);
         let writer = {
             let shared = Arc::clone(&shared);
-            let run = move || writer::run(&shared, conn, memory, &started);
+            let run = move || writer::run(&shared, &options.path, conn, memory, &started);
             let thread = std::thread::Builder::new().name("ledger-writer".to_owned()).spawn(run);
             thread.map_err(|source| OpenError::Io { path: path.clone(), source })?
         };

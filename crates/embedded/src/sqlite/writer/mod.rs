@@ -4,6 +4,7 @@
 //! memory and answers. What fails is rolled back and leaves no trace.
 
 mod batch;
+mod checkpoint;
 pub(super) mod customers;
 mod keys;
 pub(super) mod lanes;
@@ -15,6 +16,7 @@ mod settle;
 mod statements;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
@@ -29,6 +31,7 @@ use tokio::sync::oneshot;
 use super::error::StoreError;
 use super::shared::Shared;
 use batch::{Batch, Staged};
+use checkpoint::Checkpointer;
 use lanes::{Command, Load};
 use memory::Memory;
 use overlay::Overlay;
@@ -60,13 +63,19 @@ impl Failure {
 type Redriven = Vec<(oneshot::Sender<usize>, usize)>;
 
 /// The writer thread. Tells through `started` whether it could begin, and ends when the lanes are closed and empty.
-pub(super) fn run(shared: &Arc<Shared>, conn: Connection, memory: Memory, started: &SyncSender<rusqlite::Result<()>>) {
+pub(super) fn run(
+    shared: &Arc<Shared>,
+    path: &Path,
+    conn: Connection,
+    memory: Memory,
+    started: &SyncSender<rusqlite::Result<()>>,
+) {
     let end = Ending(shared);
-    match Statements::prepare(&conn) {
-        Ok(statements) => {
-            // The opener waits for this word; it cannot have gone away.
+    // The opener waits for this word; it cannot have gone away.
+    match Writer::begin(shared, path, &conn, memory) {
+        Ok(mut writer) => {
             let _ = started.send(Ok(()));
-            Writer { shared, conn: &conn, sql: statements, memory, spare: Overlay::default() }.run();
+            writer.run();
         }
         Err(error) => {
             let _ = started.send(Err(error));
@@ -95,11 +104,17 @@ struct Writer<'a> {
     conn: &'a Connection,
     sql: Statements<'a>,
     memory: Memory,
+    checkpointer: Checkpointer,
     /// Room for the next commit, left over from the last one.
     spare: Overlay,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    fn begin(shared: &'a Shared, path: &Path, conn: &'a Connection, memory: Memory) -> rusqlite::Result<Self> {
+        let (sql, checkpointer) = (Statements::prepare(conn)?, Checkpointer::start(path)?);
+        Ok(Self { shared, conn, sql, memory, checkpointer, spare: Overlay::default() })
+    }
+
     fn run(&mut self) {
         loop {
             let limit = self.shared.health.problem().map(|_| PROBE_PAUSE);
@@ -155,6 +170,9 @@ impl Writer<'_> {
         let failure = match catch_unwind(work) {
             Ok(Ok(())) => {
                 self.shared.health.succeeded();
+                if let Err(error) = self.checkpointer.tend(self.conn) {
+                    tracing::warn!(%error, "the log could not be copied into the database");
+                }
                 self.shared.meters.commit_inputs.record(count as f64);
                 return true;
             }
