@@ -32,6 +32,12 @@ const NEEDS: &[Need] = &[
         works: tmpfs_works,
         hint: "run as root, or allow user namespaces (sysctl kernel.unprivileged_userns_clone=1)",
     },
+    Need {
+        what: "python3, whose mailbox module reads the mail file as a mail program does",
+        package: "python3",
+        works: python_works,
+        hint: "put python3 on the PATH",
+    },
 ];
 
 /// Sees to it that everything is there: installs what is missing where that is possible.
@@ -71,6 +77,10 @@ fn install(packages: &[&str]) -> Result<()> {
 
 fn strace_works() -> Result<(), String> {
     try_out(Command::new("strace").args(["-f", "-o", "/dev/null", "true"]))
+}
+
+fn python_works() -> Result<(), String> {
+    try_out(Command::new("python3").args(["-c", "import mailbox"]))
 }
 
 /// Mounts one in a mount namespace of its own, so that nothing is left of it. Whoever may not do that as they are becomes root of

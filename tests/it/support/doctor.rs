@@ -1,6 +1,7 @@
 //! The auditor, run as an operator runs it.
 
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -16,7 +17,12 @@ pub struct Diagnosis {
 
 /// Audits a data directory.
 pub fn doctor(data: &Path) -> Diagnosis {
-    let output = ordermill().args(["doctor", "--json", "--data"]).arg(data).output().unwrap();
+    doctor_by(ordermill(), data)
+}
+
+/// The same by a command that runs the program in surroundings of its own.
+pub fn doctor_by(mut program: Command, data: &Path) -> Diagnosis {
+    let output = program.args(["doctor", "--json", "--data"]).arg(data).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let lines = text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect();
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();

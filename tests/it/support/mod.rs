@@ -5,7 +5,7 @@ mod mailbox;
 mod server;
 mod shop;
 
-pub use doctor::doctor;
+pub use doctor::{Diagnosis, doctor, doctor_by};
 pub use mailbox::wait_for_mails;
 pub use server::{Server, ordermill};
 pub use shop::{Answer, Shop, order_line};

@@ -134,7 +134,6 @@ fn an_order_always_ends_clean_though_money_is_asked_back() {
 }
 
 #[test]
-#[ignore = "takes half a minute; the three above take it apart"]
 fn an_order_always_ends_clean_whatever_happens() {
     check_order_in_stock(ALL);
 }

@@ -24,7 +24,7 @@ const DIRECTORY: &str = "ORDERMILL_TEST_DIRECTORY";
 /// Bytes a file may have in a process with a full disk. A shell counts in blocks of 512.
 const DISK_BYTES: u64 = 16 * 512;
 
-/// This very program, running one of the ignored tests below as a process of its own.
+/// This very test again, as a process of its own that does the other half of it.
 fn start(test: &str, directory: &Path, full_disk: bool) -> Child {
     let program = std::env::current_exe().unwrap();
     // A process that ignores the signal for it gets an error for what is beyond the limit, as it does on a full disk.
@@ -32,7 +32,7 @@ fn start(test: &str, directory: &Path, full_disk: bool) -> Child {
     Command::new("sh")
         .args([
             "-c",
-            &format!("{limit} exec \"$0\" --exact \"$1\" --ignored --nocapture"),
+            &format!("{limit} exec \"$0\" --exact \"$1\" --nocapture"),
             program.to_str().unwrap(),
             test,
         ])
@@ -42,7 +42,7 @@ fn start(test: &str, directory: &Path, full_disk: bool) -> Child {
         .unwrap()
 }
 
-/// Where a process started by [`start`] works; `None` when somebody runs the ignored tests by themselves.
+/// Where a process started by [`start`] works; `None` in the test itself.
 fn directory() -> Option<PathBuf> {
     std::env::var_os(DIRECTORY).map(PathBuf::from)
 }
@@ -73,11 +73,8 @@ fn said(child: &mut Child) -> impl Iterator<Item = String> + use<> {
     lines.map_while(Result::ok).filter_map(|line| line.strip_prefix("said ").map(str::to_owned))
 }
 
-#[tokio::test]
-#[ignore = "runs in a process of its own"]
-async fn pays_until_it_is_killed() {
-    let Some(directory) = directory() else { return };
-    let sandbox = sandbox(&directory);
+async fn pays_until_it_is_killed(directory: &Path) {
+    let sandbox = sandbox(directory);
     loop {
         let order_id = OrderId::from_uuid(uuid::Uuid::now_v7());
         let answer = sandbox.perform(&authorize(order_id)).await.unwrap();
@@ -88,9 +85,12 @@ async fn pays_until_it_is_killed() {
 
 #[tokio::test]
 async fn a_kill_loses_no_answered_payment() {
+    if let Some(directory) = directory() {
+        return pays_until_it_is_killed(&directory).await;
+    }
     let place = TempDir::new().unwrap();
     for round in 1..=3 {
-        let mut child = start("process::pays_until_it_is_killed", place.path(), false);
+        let mut child = start("process::a_kill_loses_no_answered_payment", place.path(), false);
         let mut lines = said(&mut child);
         let mut answered: Vec<OrderId> = lines.by_ref().take(200 * round).map(|line| line.parse().unwrap()).collect();
         child.kill().unwrap();
@@ -105,11 +105,8 @@ async fn a_kill_loses_no_answered_payment() {
     }
 }
 
-#[tokio::test]
-#[ignore = "runs in a process of its own"]
-async fn pays_until_the_disk_is_full() {
-    let Some(directory) = directory() else { return };
-    let sandbox = sandbox(&directory);
+async fn pays_until_the_disk_is_full(directory: &Path) {
+    let sandbox = sandbox(directory);
     let mut failed = 0;
     for _ in 0..200 {
         let order_id = OrderId::from_uuid(uuid::Uuid::now_v7());
@@ -128,8 +125,11 @@ async fn pays_until_the_disk_is_full() {
 
 #[tokio::test]
 async fn a_full_disk_refuses_payments_and_leaves_whole_lines() {
+    if let Some(directory) = directory() {
+        return pays_until_the_disk_is_full(&directory).await;
+    }
     let place = TempDir::new().unwrap();
-    let mut child = start("process::pays_until_the_disk_is_full", place.path(), true);
+    let mut child = start("process::a_full_disk_refuses_payments_and_leaves_whole_lines", place.path(), true);
     let lines: Vec<String> = said(&mut child).collect();
     assert!(child.wait().unwrap().success());
     let (failed, answered) = lines.split_last().unwrap();
@@ -147,10 +147,7 @@ async fn a_full_disk_refuses_payments_and_leaves_whole_lines() {
     assert_eq!(journal, answered);
 }
 
-#[tokio::test]
-#[ignore = "runs in a process of its own"]
-async fn sends_until_the_disk_is_full() {
-    let Some(directory) = directory() else { return };
+async fn sends_until_the_disk_is_full(directory: &Path) {
     let mbox = Mbox::open(&directory.join("mail.mbox"), None, "orders@example.com").unwrap();
     let mut failed = 0;
     for _ in 0..20 {
@@ -166,10 +163,13 @@ async fn sends_until_the_disk_is_full() {
     say(failed);
 }
 
-#[test]
-fn a_full_disk_refuses_a_whole_batch_and_leaves_whole_mails() {
+#[tokio::test]
+async fn a_full_disk_refuses_a_whole_batch_and_leaves_whole_mails() {
+    if let Some(directory) = directory() {
+        return sends_until_the_disk_is_full(&directory).await;
+    }
     let place = TempDir::new().unwrap();
-    let mut child = start("process::sends_until_the_disk_is_full", place.path(), true);
+    let mut child = start("process::a_full_disk_refuses_a_whole_batch_and_leaves_whole_mails", place.path(), true);
     let lines: Vec<String> = said(&mut child).collect();
     assert!(child.wait().unwrap().success());
     let (failed, sent) = lines.split_last().unwrap();
