@@ -1,5 +1,6 @@
 //! Orders whose time is over.
 
+use jiff::SignedDuration;
 use ordermill_core::Timestamp;
 use ordermill_core::id::OrderId;
 use ordermill_core::order::Status;
@@ -55,7 +56,7 @@ pub(super) fn overdue(
     }
 }
 
-const fn budget(policy: &Policy, status: Status) -> jiff::SignedDuration {
+const fn budget(policy: &Policy, status: Status) -> SignedDuration {
     match status {
         Status::Shipped => policy.delivery_budget,
         _ => policy.shipping_budget,
@@ -65,7 +66,9 @@ const fn budget(policy: &Policy, status: Status) -> jiff::SignedDuration {
 /// Files the next orders at rest that may be over their time: only those taken longer ago than the budget can be.
 fn sweep(conn: &Connection, shared: &Shared, now: Timestamp, state: usize, status: Status) -> Result<(), StoreError> {
     let budget = budget(&shared.policy, status);
-    let up_to = OrderId::first_at(now.saturating_sub(budget).unwrap_or(Timestamp::MIN));
+    // Ids tell milliseconds: those of the very millisecond are swept too.
+    let taken = now.saturating_sub(budget).and_then(|at| at.checked_add(SignedDuration::from_millis(1)));
+    let up_to = OrderId::first_at(taken.unwrap_or(Timestamp::MIN));
     let from = {
         let mut deadlines = shared.deadlines.lock();
         let from = deadlines.swept(state);

@@ -63,6 +63,14 @@ pub(in super::super) enum Command {
         /// To whom it is answered.
         reply: oneshot::Sender<usize>,
     },
+    /// Runs SQL on the writer's connection, outside of any commit.
+    #[cfg(test)]
+    Sql {
+        /// One or more statements.
+        sql: String,
+        /// To whom it is answered.
+        reply: oneshot::Sender<rusqlite::Result<()>>,
+    },
 }
 
 /// The inputs of one commit.
@@ -84,11 +92,14 @@ pub(super) struct Load {
 struct Lane {
     calls: VecDeque<Call>,
     inputs: usize,
+    /// Inputs taken beyond its shares, as calls are taken whole. They count against its next shares.
+    ahead: usize,
 }
 
 impl Lane {
-    /// Takes whole calls until there are `count` inputs, or a few more.
-    fn take(&mut self, count: usize, load: &mut Load) {
+    /// Takes whole calls until there are as many inputs as its share, or a few more.
+    fn take(&mut self, share: usize, load: &mut Load) {
+        let count = share.saturating_sub(self.ahead);
         let mut taken = 0;
         while taken < count
             && let Some(Call { inputs, reply }) = self.calls.pop_front()
@@ -98,6 +109,7 @@ impl Lane {
             load.inputs.extend(inputs);
         }
         self.inputs -= taken;
+        self.ahead = (self.ahead + taken).saturating_sub(share);
     }
 }
 
@@ -208,8 +220,15 @@ impl Lanes {
         }
         let mut load = Load { commands: state.commands.drain(..).collect(), ..Load::default() };
         let waiting = [0, 1, 2].map(|lane: usize| state.lanes[lane].inputs);
-        for (lane, share) in shares(waiting).into_iter().enumerate() {
-            state.lanes[lane].take(share, &mut load);
+        let shares = shares(waiting);
+        let is_contested = waiting.iter().filter(|inputs| **inputs > 0).count() > 1;
+        while load.inputs.is_empty() && waiting != [0; 3] {
+            for (lane, share) in state.lanes.iter_mut().zip(shares) {
+                if !is_contested {
+                    lane.ahead = 0;
+                }
+                lane.take(share, &mut load);
+            }
         }
         load.waiting = [0, 1, 2].map(|lane: usize| state.lanes[lane].inputs);
         load.closing = state.closing && load.waiting.iter().sum::<usize>() == 0;
@@ -274,5 +293,23 @@ mod tests {
         assert_eq!(lanes.take(None).inputs.len(), 5);
         assert!(lanes.take(None).closing);
         assert!(matches!(lanes.push(Source::Results, calls(1).0), Err(Declined::Closing)));
+    }
+
+    #[test]
+    fn large_calls_take_no_more_than_their_share() {
+        let lanes = Lanes::default();
+        let nothing = || Submission::new(ordermill_core::input::Input::new(ordermill_core::input::Body::Nothing));
+        let call = |count: usize| Call::new((0..count).map(|_| nothing()).collect()).0;
+        let mut taken = [0; 3];
+        for _ in 0..200 {
+            for source in [Source::Live, Source::Import] {
+                while lanes.push(source, call(if source == Source::Import { MAX } else { 1 })).is_ok() {}
+            }
+            let before = [0, INTAKE_MAX, lanes.state.lock().lanes[2].inputs];
+            let load = lanes.take(None);
+            assert!(!load.inputs.is_empty());
+            (0..3).for_each(|lane| taken[lane] += before[lane] - load.waiting[lane]);
+        }
+        assert!(taken[1] > 2 * taken[2] && taken[2] > 30 * MAX, "{taken:?}");
     }
 }

@@ -121,6 +121,8 @@ impl<'a> Writer<'a> {
             let load = self.shared.lanes.take(limit);
             self.measure(&load);
             let closing = load.closing;
+            #[cfg(test)]
+            let load = self.run_sql(load);
             if !load.inputs.is_empty() || !load.commands.is_empty() {
                 if !self.process(load) {
                     return;
@@ -132,6 +134,19 @@ impl<'a> Writer<'a> {
                 return;
             }
         }
+    }
+
+    #[cfg(test)]
+    fn run_sql(&self, mut load: Load) -> Load {
+        for command in std::mem::take(&mut load.commands) {
+            match command {
+                Command::Sql { sql, reply } => {
+                    let _ = reply.send(self.conn.execute_batch(&sql));
+                }
+                other => load.commands.push(other),
+            }
+        }
+        load
     }
 
     fn measure(&self, load: &Load) {
@@ -290,9 +305,15 @@ impl Batch<'_, '_> {
         }
         drop(catalogue);
         let mut redriven = Vec::new();
-        for Command::Redrive { ids, reply } in commands {
-            let count = self.redrive(&ids)?;
-            redriven.push((reply, count));
+        for command in commands {
+            match command {
+                Command::Redrive { ids, reply } => {
+                    let count = self.redrive(&ids)?;
+                    redriven.push((reply, count));
+                }
+                #[cfg(test)]
+                Command::Sql { .. } => unreachable!("taken out before the commit"),
+            }
         }
         Ok((staged, redriven))
     }

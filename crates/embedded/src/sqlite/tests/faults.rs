@@ -1,0 +1,138 @@
+//! Commits that fail, and records that cannot be read.
+
+use std::time::{Duration, Instant};
+
+use ordermill_core::input::{Body, Input};
+use ordermill_core::order::Status;
+use ordermill_core::process::Role;
+use ordermill_ports::conformance::Settings;
+use ordermill_ports::conformance::shop::{Shop, key};
+use ordermill_ports::{Source, Submission, SubmitError};
+
+use super::{Place, is_not_committed, place_many, put_to_rest};
+
+/// Lets the database take not one page more.
+async fn fill(place: &Place) {
+    let pages = place.number("SELECT page_count FROM pragma_page_count");
+    place.on_writer(&format!("PRAGMA max_page_count = {pages}")).await;
+}
+
+/// Places orders until there is no room for one.
+async fn place_until_full(shop: &Shop) -> usize {
+    for placed in 0..10_000 {
+        let input = Submission::new(shop.placing(&[("apple", 1)]));
+        let result = shop.backend.ledger.submit(Source::Live, vec![input]).await.remove(0);
+        if is_not_committed(&result) {
+            return placed;
+        }
+        assert!(result.expect("taken, or there is no room").changed);
+    }
+    panic!("the database never fills up");
+}
+
+#[tokio::test]
+async fn a_full_disk_loses_nothing_and_is_left_behind() {
+    let place = Place::new();
+    let shop = Shop::open(&place).await;
+    shop.sell("apple", 100_000).await;
+    let first = shop.place(&[("apple", 1)]).await.id;
+    assert_eq!(shop.backend.ledger.ready().await, Ok(()));
+    fill(&place).await;
+    let placed = place_until_full(&shop).await;
+    assert!(shop.backend.ledger.ready().await.is_err_and(|reason| reason.contains("full")));
+    // Memory and feed show what is stored, and nothing of what failed.
+    assert_eq!(shop.audit().await.orders.len(), placed + 1);
+    let keyed = shop.placing(&[("apple", 1)]).with_key(Some(key("key-1", "one apple")));
+    let many: Vec<Submission> = (0..500).map(|_| Submission::new(keyed.clone())).collect();
+    let results = shop.backend.ledger.submit(Source::Results, many).await;
+    assert!(results.iter().all(is_not_committed), "{results:?}");
+    assert_eq!(shop.audit().await.orders.len(), placed + 1);
+    place.on_writer("PRAGMA max_page_count = 1000000").await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while shop.backend.ledger.ready().await.is_err() {
+        assert!(Instant::now() < deadline, "the writer finds out by itself that there is room again");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let again = shop.ask(keyed).await.expect("the key was never used");
+    assert!(again.changed && !again.replayed);
+    shop.drive(first, Status::Confirmed).await;
+    assert_eq!(shop.audit().await.orders.len(), placed + 2);
+    let shop = shop.reopen(&place).await;
+    assert_eq!(shop.audit().await.orders.len(), placed + 2);
+}
+
+#[tokio::test]
+async fn intake_is_refused_at_once_after_repeated_failures() {
+    let place = Place::new();
+    let settings = Settings { undecided_max: 50, ..Settings::default() };
+    let shop = Shop::open_with(&place, settings).await;
+    shop.sell("apple", 100_000).await;
+    // One commit that fails rolls back whatever room is left, so each of these is too large by itself.
+    let large = |count: usize| -> Vec<Submission> {
+        let request = |_| {
+            let mut request = shop.request(&[("apple", 1)]);
+            request.shipping_address = Some("a".repeat(8_000).into());
+            Submission::new(Input::new(Body::Place(Box::new(request))))
+        };
+        (0..count).map(request).collect()
+    };
+    fill(&place).await;
+    for _ in 0..3 {
+        let results = shop.backend.ledger.submit(Source::Live, large(20)).await;
+        assert!(results.iter().all(is_not_committed), "{results:?}");
+    }
+    let began = Instant::now();
+    let results = shop.backend.ledger.submit(Source::Import, large(60)).await;
+    assert!(results.len() == 60 && results.iter().all(is_not_committed), "{results:?}");
+    assert!(began.elapsed() < Duration::from_millis(500), "nobody waits for room: {:?}", began.elapsed());
+    place.on_writer("PRAGMA max_page_count = 1000000").await;
+    while shop.backend.ledger.ready().await.is_err() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // Every order that failed has given its room back.
+    let results = shop.backend.ledger.submit(Source::Live, large(50)).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    let beyond = shop.backend.ledger.submit(Source::Live, large(1)).await;
+    assert!(matches!(beyond[..], [Err(SubmitError::Overloaded { .. })]), "{beyond:?}");
+    shop.audit().await;
+}
+
+#[tokio::test]
+async fn a_failed_commit_settles_nothing() {
+    let place = Place::new();
+    let shop = Shop::open(&place).await;
+    shop.sell("apple", 100).await;
+    let id = shop.place(&[("apple", 1)]).await.id;
+    let delivery = shop.receive(Role::Payments, 10).await.remove(0);
+    place.on_writer("CREATE TEMP TRIGGER stop BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'stopped'); END").await;
+    let cancel = Input::new(Body::Cancel { order_id: id, reason: "no".into() });
+    let effect = Submission::settling(cancel.clone(), delivery.clone().ack());
+    let results = shop.backend.ledger.submit(Source::Results, vec![effect]).await;
+    assert!(results.iter().all(is_not_committed), "{results:?}");
+    shop.backend.bus.give_back(vec![delivery.clone()]).await;
+    assert_eq!(shop.receive(Role::Payments, 10).await, std::slice::from_ref(&delivery));
+    place.on_writer("DROP TRIGGER temp.stop").await;
+    let effect = Submission::settling(cancel, delivery.ack());
+    let results = shop.backend.ledger.submit(Source::Results, vec![effect]).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    shop.assert_quiet(Role::Payments).await;
+    shop.audit().await;
+}
+
+#[tokio::test]
+async fn an_unreadable_order_is_off_and_spares_the_others() {
+    let place = Place::new();
+    let shop = Shop::open(&place).await;
+    shop.sell("apple", 100).await;
+    let ids = place_many(&shop, 2, 1).await;
+    put_to_rest(&shop, &ids).await;
+    // Reopened, orders at rest are read from their events.
+    let shop = shop.reopen(&place).await;
+    place.on_writer("UPDATE events SET data = '{' WHERE version = 2 AND position = (SELECT min(position) FROM events WHERE version = 2 AND typeof(subject) = 'blob')").await;
+    let archived = |order_id| Submission::new(Input::new(Body::Archived { order_id, version: 3 }));
+    let results = shop.backend.ledger.submit(Source::Results, ids.iter().copied().map(archived).collect()).await;
+    assert!(is_not_committed(&results[0]), "{results:?}");
+    assert!(results[1].as_ref().is_ok_and(|outcome| outcome.changed), "{results:?}");
+    assert_eq!(shop.backend.ledger.ready().await, Ok(()), "the disk is fine");
+    assert!(shop.backend.queries.order(ids[0]).await.is_err());
+}
