@@ -98,6 +98,11 @@ async fn listen(address: SocketAddr) -> Result<TcpListener> {
 /// Opens the backends and puts their wrappers around the gateways.
 async fn open(config: &Config) -> Result<Parts> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    // Both read through their indexes at the start, which takes its time once there are millions of orders.
+    let payments = tokio::task::spawn_blocking({
+        let (config, clock) = (config.clone(), Arc::clone(&clock));
+        move || open_payments(&config, &clock)
+    });
     let (ledger, queries, bus) = open_ledger(config, &clock)?;
     let mailer = open_mail(config, &*queries).await?;
     let config::Objects::File(archive) = &config.objects;
@@ -106,7 +111,7 @@ async fn open(config: &Config) -> Result<Parts> {
         ledger,
         queries,
         bus,
-        payments: open_payments(config, &clock)?,
+        payments: payments.await??,
         mailer: Arc::new(Metered::mailer(mailer)),
         objects: Arc::new(Metered::objects(objects)),
         clock,
