@@ -1,6 +1,7 @@
 //! How many orders a second the SQLite ledger brings from placed to archived on this machine, with nothing else in the way:
-//! `cargo run --release -p ordermill-embedded --example ledger_rate [ORDERS]`. Prints the rate, the CPU time per order of each
-//! kind of thread, and the bytes per order in the database; then how long opening takes with all of them stored.
+//! `cargo run --release -p ordermill-embedded --example ledger_rate [ORDERS]`. Prints what an open order takes in memory; the
+//! rate, the CPU time per order of each kind of thread, and the bytes per order in the database; then how long opening takes with
+//! all of them stored.
 //!
 //! `direct` gives the inputs straight to `submit`; `roles` has four roles take them from the bus and settle what they did.
 
@@ -30,6 +31,9 @@ use ordermill_ports::{Bus, Clock, Ledger, Queries, Random, Source, Submission};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ORDERS: usize = 200_000;
+/// So many that the caches of SQLite, which are of a fixed size, hardly count.
+const OPEN_ORDERS: usize = 200_000;
+const OPEN_AT_ONCE: usize = 500;
 const PRODUCTS: usize = 1_000;
 const CUSTOMERS: usize = 100_000;
 const CALLERS: usize = 256;
@@ -198,6 +202,35 @@ fn report(what: &str, orders: usize, took: Duration, before: &BTreeMap<String, f
     }
 }
 
+/// Kilobytes of memory in use.
+fn resident_kb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.split_whitespace().next().and_then(|text| text.parse().ok()).unwrap_or(0.0)
+}
+
+/// What an open order takes in memory.
+async fn open_orders(path: &Path, orders: usize) -> Result<(), AnyError> {
+    let mut options = Options::new(path, Arc::new(SystemClock));
+    options.undecided_max = orders;
+    drop(SqliteLedger::open(options.clone())?);
+    let empty = resident_kb();
+    let shop = Shop { ledger: SqliteLedger::open(options)?, random: SystemRandom::default(), left: 0.into() };
+    for number in 0..PRODUCTS {
+        shop.ledger.submit_one(Source::Import, Input::new(product(number)?)).await?;
+    }
+    let begun = resident_kb();
+    for _ in 0..orders / OPEN_AT_ONCE {
+        let placing = (0..OPEN_AT_ONCE).map(|_| shop.placing()).collect::<Result<_, _>>()?;
+        for answer in shop.ledger.submit(Source::Import, placing).await {
+            answer?;
+        }
+    }
+    let bytes = (resident_kb() - begun) * 1024.0 / orders as f64;
+    println!("an empty ledger: {:.0} MiB of memory in all; {bytes:.0} bytes per open order", empty / 1024.0);
+    Ok(())
+}
+
 async fn direct(path: &Path, orders: usize) -> Result<(), AnyError> {
     let shop = Shop::open(path, orders).await?;
     let (before, began) = (cpu_by_thread(), Instant::now());
@@ -240,6 +273,7 @@ async fn main() -> Result<(), AnyError> {
     let orders = std::env::args().nth(1).map_or(Ok(ORDERS), |text| text.parse())?;
     let dir = tempfile::tempdir_in(".")?;
     let path = dir.path().join("ordermill.db");
+    open_orders(&dir.path().join("open.db"), OPEN_ORDERS).await?;
     roles(&path, orders).await?;
     let bytes = std::fs::metadata(&path)?.len();
     println!("  {:.0} bytes per order in the database", bytes as f64 / orders as f64);

@@ -11,34 +11,59 @@ use super::hash::IdMap;
 /// The states whose orders at rest are watched: those that wait for a parcel, or travel.
 pub(super) const WATCHED: [Status; 2] = [Status::Confirmed, Status::Shipped];
 
-/// Orders by deadline.
+/// What is known of deadlines.
 ///
-/// Open orders are filed when they are committed, under a time that may be earlier than their deadline, never later: a deadline
-/// that moves away is left where it is and corrected when it comes up, as nearly all orders are done with long before. Orders at
-/// rest are filed when the sweep over their rows reaches them, shortly before their time.
-#[derive(Debug, Default)]
+/// Open orders are not filed: they are looked through when the earliest of their deadlines is over, which nearly all of them are
+/// done long before, so that is seldom. Orders at rest are filed when the sweep over their rows reaches them, shortly before
+/// their time.
+#[derive(Debug)]
 pub(super) struct Deadlines {
+    /// No open order has an earlier deadline.
+    earliest_open: Timestamp,
     by_time: BTreeSet<(Timestamp, OrderId)>,
     filed: IdMap<Timestamp>,
     /// How far the rows of each watched state were swept. What comes to such a state with an id below is filed at once.
     swept: [Option<OrderId>; WATCHED.len()],
 }
 
+impl Default for Deadlines {
+    fn default() -> Self {
+        let (by_time, filed, swept) = Default::default();
+        Self { earliest_open: Timestamp::MAX, by_time, filed, swept }
+    }
+}
+
 impl Deadlines {
-    /// An order was committed, and has this deadline now.
+    /// An order was committed, is in memory, and has this deadline now.
     pub(super) fn committed(&mut self, order: &Order, deadline: Option<Timestamp>) {
-        let filed = self.filed.get(&order.id).copied();
-        let is_open = order.is_open();
+        if order.is_open() {
+            self.remove(order.id);
+            self.earliest_open = self.earliest_open.min(deadline.unwrap_or(Timestamp::MAX));
+            return;
+        }
         let swept = || {
             let state = WATCHED.into_iter().position(|status| status == order.status);
             state.is_some_and(|state| Some(order.id) <= self.swept[state])
         };
-        match (filed, deadline) {
-            (None, None) => {}
-            (Some(filed), Some(deadline)) if is_open && filed <= deadline => {}
-            (_, Some(deadline)) if is_open || swept() => self.file(order.id, deadline),
+        match deadline {
+            Some(deadline) if swept() => self.file(order.id, deadline),
             _ => self.remove(order.id),
         }
+    }
+
+    /// Whether open orders have to be looked through now. If so, the looker says with [`Self::looked_through`] what it found;
+    /// what is committed meanwhile counts beside that.
+    pub(super) fn look_through(&mut self, now: Timestamp) -> bool {
+        let due = self.earliest_open <= now;
+        if due {
+            self.earliest_open = Timestamp::MAX;
+        }
+        due
+    }
+
+    /// No open order that was looked through has an earlier deadline.
+    pub(super) fn looked_through(&mut self, earliest: Timestamp) {
+        self.earliest_open = self.earliest_open.min(earliest);
     }
 
     /// Files the order under exactly this time.

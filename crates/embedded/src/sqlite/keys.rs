@@ -37,6 +37,11 @@ impl Slot {
     }
 }
 
+fn tag(hasher: &RandomState, key: &str) -> u32 {
+    // The upper half of SipHash is as good as the lower.
+    (hasher.hash_one(key) >> 32) as u32
+}
+
 /// Leads from keys to rows, by open addressing with linear probing.
 #[derive(Debug)]
 pub(super) struct KeyIndex {
@@ -54,8 +59,13 @@ impl KeyIndex {
     }
 
     fn tag(&self, key: &str) -> u32 {
-        // The upper half of SipHash is as good as the lower.
-        (self.hasher.hash_one(key) >> 32) as u32
+        tag(&self.hasher, key)
+    }
+
+    /// Makes tags of keys elsewhere, for [`Self::insert_tag`].
+    pub(super) fn tagger(&self) -> impl Fn(&str) -> u32 + Send + use<> {
+        let hasher = self.hasher.clone();
+        move |key| tag(&hasher, key)
     }
 
     const fn home(tag: u32, slots: usize) -> usize {
@@ -76,10 +86,15 @@ impl KeyIndex {
 
     /// Adds a key at a row, from 1 to [`ROW_MAX`].
     pub(super) fn insert(&mut self, key: &str, row: i64) {
+        self.insert_tag(self.tag(key), row);
+    }
+
+    /// Adds a key by its tag.
+    pub(super) fn insert_tag(&mut self, tag: u32, row: i64) {
         if (self.used + 1) * 4 > self.slots.len() * 3 {
             self.resize(self.slots.len() * 2);
         }
-        let slot = Slot::new(self.tag(key), row);
+        let slot = Slot::new(tag, row);
         Self::place(&mut self.slots, slot);
         self.used += 1;
     }

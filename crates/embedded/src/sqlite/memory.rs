@@ -62,6 +62,13 @@ impl Orders {
         self.shard(id).read().open.get(&id).map(|held| look(&held.order))
     }
 
+    /// Looks at every open order; at those of one part at a time, so that the writer is not held up for long.
+    pub(super) fn each_open(&self, mut look: impl FnMut(&Order)) {
+        for shard in &self.shards {
+            shard.read().open.values().for_each(|held| look(&held.order));
+        }
+    }
+
     /// Takes a committed order in. The writer alone does this.
     pub(super) fn put(&self, held: Held) {
         let id = held.order.id;

@@ -63,7 +63,7 @@ pub(super) fn events(
     after: u32,
 ) -> Result<Vec<Committed>, StoreError> {
     let mut statement = event_at(conn)?;
-    let mut events = Vec::with_capacity(trail.count().saturating_sub(after) as usize);
+    let mut events = Vec::new();
     for (position, version) in trail.positions().zip(1_u32..).skip(after as usize) {
         let mut rows = statement.query([int(position)])?;
         let row = rows.next()?.ok_or_else(|| missing(id, version, position))?;

@@ -2,45 +2,41 @@
 
 use super::error::StoreError;
 
-/// Bytes kept without an allocation: the positions of ten events or so.
-const INLINE: usize = 30;
+/// Bytes kept without an allocation: the positions of nine events or so.
+const INLINE: usize = 22;
 
 /// The positions of one order's events, oldest first: the first as it is, then differences, in LEB128. Seven events take about
 /// twenty bytes, against two hundred in an index of their own.
 #[derive(Debug, Clone)]
-pub(super) struct Trail {
-    last: u64,
-    count: u32,
-    bytes: Bytes,
-}
+pub(super) struct Trail(Bytes);
 
 #[derive(Debug, Clone)]
 enum Bytes {
     Inline(u8, [u8; INLINE]),
-    Heap(Vec<u8>),
+    #[expect(clippy::box_collection, reason = "one word, so that a trail in memory is three")]
+    Heap(Box<Vec<u8>>),
 }
 
 impl Default for Trail {
     fn default() -> Self {
-        Self { last: 0, count: 0, bytes: Bytes::Inline(0, [0; INLINE]) }
+        Self(Bytes::Inline(0, [0; INLINE]))
     }
 }
 
 impl Trail {
     /// Adds the position of the next event, which must be greater than the one before.
     pub(super) fn push(&mut self, position: u64) {
-        let mut rest = position.saturating_sub(self.last);
+        let last = self.positions().last().unwrap_or(0);
+        let mut rest = position.saturating_sub(last);
         while rest > 0x7f {
             self.push_byte((rest & 0x7f) as u8 | 0x80);
             rest >>= 7;
         }
         self.push_byte(rest as u8);
-        self.last = position;
-        self.count += 1;
     }
 
     fn push_byte(&mut self, byte: u8) {
-        match &mut self.bytes {
+        match &mut self.0 {
             Bytes::Inline(length, bytes) if usize::from(*length) < INLINE => {
                 bytes[usize::from(*length)] = byte;
                 *length += 1;
@@ -48,7 +44,7 @@ impl Trail {
             Bytes::Inline(_, bytes) => {
                 let mut heap = bytes.to_vec();
                 heap.push(byte);
-                self.bytes = Bytes::Heap(heap);
+                self.0 = Bytes::Heap(Box::new(heap));
             }
             Bytes::Heap(bytes) => bytes.push(byte),
         }
@@ -56,16 +52,20 @@ impl Trail {
 
     /// Reads what [`Self::as_bytes`] gave.
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
-        let mut trail = Self::default();
-        for position in Positions::new(bytes) {
-            trail.push(position.ok_or_else(|| StoreError::Unreadable("an order's trail is damaged".to_owned()))?);
+        if Positions::new(bytes).any(|position| position.is_none()) {
+            return Err(StoreError::Unreadable("an order's trail is damaged".to_owned()));
         }
-        Ok(trail)
+        if bytes.len() > INLINE {
+            return Ok(Self(Bytes::Heap(Box::new(bytes.to_vec()))));
+        }
+        let mut inline = [0; INLINE];
+        inline[..bytes.len()].copy_from_slice(bytes);
+        Ok(Self(Bytes::Inline(bytes.len() as u8, inline)))
     }
 
     /// As stored.
     pub(super) fn as_bytes(&self) -> &[u8] {
-        match &self.bytes {
+        match &self.0 {
             Bytes::Inline(length, bytes) => &bytes[..usize::from(*length)],
             Bytes::Heap(bytes) => bytes,
         }
@@ -74,11 +74,6 @@ impl Trail {
     /// Where the order was placed: the position of its first event; 0 when there is none.
     pub(super) fn placed(&self) -> u64 {
         self.positions().next().unwrap_or(0)
-    }
-
-    /// How many events there are.
-    pub(super) const fn count(&self) -> u32 {
-        self.count
     }
 
     /// The positions, oldest first.
@@ -139,11 +134,11 @@ mod tests {
         let read = Trail::from_bytes(trail.as_bytes()).expect("just written");
         assert_eq!(read.as_bytes(), trail.as_bytes());
         assert_eq!(read.positions().collect::<Vec<_>>(), positions);
-        assert_eq!(read.count(), 7);
         (1..1_000).for_each(|step| trail.push(positions[6] + step * 1_000));
         let read = Trail::from_bytes(trail.as_bytes()).expect("just written");
         assert_eq!(read.positions().skip(7).collect::<Vec<_>>(), trail.positions().skip(7).collect::<Vec<_>>());
-        assert_eq!((read.count(), read.positions().last()), (1_006, Some(positions[6] + 999_000)));
+        assert_eq!((read.positions().count(), read.positions().last()), (1_006, Some(positions[6] + 999_000)));
+        assert_eq!(size_of::<Trail>(), 24);
     }
 
     #[test]

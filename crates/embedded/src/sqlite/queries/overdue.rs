@@ -29,10 +29,40 @@ pub(super) fn overdue(
     for (state, status) in WATCHED.into_iter().enumerate() {
         sweep(conn, shared, now, state, status)?;
     }
-    let mut overdue = Vec::new();
+    let mut overdue = open(shared, now);
+    overdue.extend(at_rest(conn, shared, now, limit)?);
+    overdue.sort_unstable();
+    overdue.truncate(limit);
+    Ok(overdue.into_iter().map(|(_, id)| id).collect())
+}
+
+type Due = Vec<(Timestamp, OrderId)>;
+
+/// Open orders whose deadline is over.
+fn open(shared: &Shared, now: Timestamp) -> Due {
+    let mut due = Due::new();
+    if !shared.deadlines.lock().look_through(now) {
+        return due;
+    }
+    let mut earliest = Timestamp::MAX;
+    shared.orders.each_open(|order| {
+        if let Some(deadline) = order.deadline(&shared.policy) {
+            earliest = earliest.min(deadline);
+            if deadline <= now {
+                due.push((deadline, order.id));
+            }
+        }
+    });
+    shared.deadlines.lock().looked_through(earliest);
+    due
+}
+
+/// Orders at rest whose deadline is over: up to `limit` of those filed, the oldest first.
+fn at_rest(conn: &Connection, shared: &Shared, now: Timestamp, limit: usize) -> Result<Due, StoreError> {
+    let mut overdue = Due::new();
     loop {
         // Deadlines corrected below move away, so each round sees others, or none.
-        let due = shared.deadlines.lock().due(now, limit.saturating_add(overdue.len()));
+        let due = shared.deadlines.lock().due(now, limit);
         let mut corrected = false;
         overdue.clear();
         for (filed, id) in due {
@@ -42,16 +72,14 @@ pub(super) fn overdue(
             };
             let deadline = order.and_then(|order| order.deadline(&shared.policy));
             if deadline.is_some_and(|deadline| deadline <= now) {
-                overdue.push((deadline, id));
+                overdue.push((filed, id));
             } else {
                 shared.deadlines.lock().correct(id, filed, deadline);
                 corrected = true;
             }
         }
-        if !corrected || overdue.len() >= limit {
-            overdue.sort_unstable();
-            overdue.truncate(limit);
-            return Ok(overdue.into_iter().map(|(_, id)| id).collect());
+        if !corrected {
+            return Ok(overdue);
         }
     }
 }

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use ordermill_core::Timestamp;
 use ordermill_core::decide::{Decision, decide};
-use ordermill_core::event::{Event, Subject};
+use ordermill_core::event::{Event, Placement, Subject};
 use ordermill_core::id::{IdempotencyKey, OrderId, ProductId};
 use ordermill_core::idempotency::{Answer as FirstAnswer, Record, RefRecord};
 use ordermill_core::input::{Body, Input, Key};
-use ordermill_core::order::Order;
 use ordermill_core::stock::StockLevel;
 use ordermill_ports::ledger::SubmitError;
 use rusqlite::Connection;
@@ -21,7 +20,6 @@ use super::super::keys::ROW_MAX;
 use super::super::memory::Held;
 use super::super::read;
 use super::super::shared::Shared;
-use super::super::trail::Trail;
 use super::memory::Memory;
 use super::overlay::{EventData, Overlay, StagedOrder, View};
 use super::statements::Statements;
@@ -172,7 +170,7 @@ impl Batch<'_, '_> {
         let changed = !decision.events.is_empty();
         let Some(subject) = decision.subject else { return Ok(Staged::Nothing) };
         match &subject {
-            Subject::Order(id) => self.stage_order(&subject, *id, decision.events, input.cause)?,
+            Subject::Order(id) => self.stage_order(&subject, *id, decision.events, input.cause, catalogue)?,
             Subject::Product(id) => self.stage_product(&subject, id, decision.events, input.cause, catalogue),
         }
         self.overlay.apply_stock(&decision.stock, catalogue);
@@ -208,16 +206,19 @@ impl Batch<'_, '_> {
         id: OrderId,
         events: Vec<Event>,
         cause: Option<u32>,
+        catalogue: &Catalogue,
     ) -> Result<(), StoreError> {
-        for event in events {
+        for mut event in events {
             let version = self.overlay.staged(id).map_or(0, |staged| staged.order.version) + 1;
+            if let Event::OrderPlaced(placement) = &mut event {
+                share_ids(placement, catalogue);
+            }
             self.append(subject, version, cause, &event);
             let slot = self.overlay.orders.entry(id).or_default();
             if let Event::OrderPlaced(placement) = &event
                 && slot.is_none()
             {
-                let order = Arc::new(Order::place(id, Arc::clone(placement), self.now));
-                *slot = Some(StagedOrder { order, trail: Trail::default(), before: None, changed: true });
+                *slot = Some(StagedOrder::placed(id, placement, self.now));
                 if let Some(order_ref) = &placement.order_ref {
                     let fingerprint = placement.fingerprint;
                     self.sql.insert_ref.execute((order_ref.as_str(), id.as_bytes(), fingerprint.0))?;
@@ -261,5 +262,16 @@ impl Batch<'_, '_> {
         self.overlay.kinds |= bit(kind);
         self.overlay.events.push(Entry { subject: subject.clone(), version, kind, at: self.now });
         self.overlay.data.push(EventData { cause, data: event.data() });
+    }
+}
+
+/// Lets the lines of a new order name products by the catalogue's own texts: every request brings copies.
+fn share_ids(placement: &mut Arc<Placement>, catalogue: &Catalogue) {
+    if let Some(placement) = Arc::get_mut(placement) {
+        for line in &mut placement.lines {
+            if let Some((id, _)) = catalogue.get_key_value(&line.product_id) {
+                line.product_id = id.clone();
+            }
+        }
     }
 }

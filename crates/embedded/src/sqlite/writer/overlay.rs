@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use ordermill_core::Timestamp;
+use ordermill_core::event::Placement;
 use ordermill_core::facts::Facts;
 use ordermill_core::id::{IdempotencyKey, OrderId, OrderRef, ProductId};
 use ordermill_core::idempotency::{Record, RefRecord};
@@ -48,6 +49,13 @@ pub(super) struct StagedOrder {
 }
 
 impl StagedOrder {
+    /// An order that this commit places, with no more room than it needs: it may stay in memory for long.
+    pub(super) fn placed(id: OrderId, placement: &Arc<Placement>, at: Timestamp) -> Self {
+        let mut order = Order::place(id, Arc::clone(placement), at);
+        order.payment.operations.shrink_to_fit();
+        Self { order: Arc::new(order), trail: Trail::default(), before: None, changed: true }
+    }
+
     /// An order as committed.
     pub(super) fn committed(held: Held) -> Self {
         let before = Some(Before::of(&held.order));
