@@ -30,12 +30,7 @@ fn start(test: &str, directory: &Path, full_disk: bool) -> Child {
     // A process that ignores the signal for it gets an error for what is beyond the limit, as it does on a full disk.
     let limit = if full_disk { format!("trap '' XFSZ; ulimit -f {};", DISK_BYTES / 512) } else { String::new() };
     Command::new("sh")
-        .args([
-            "-c",
-            &format!("{limit} exec \"$0\" --exact \"$1\" --nocapture"),
-            program.to_str().unwrap(),
-            test,
-        ])
+        .args(["-c", &format!("{limit} exec \"$0\" --exact \"$1\" --nocapture"), program.to_str().unwrap(), test])
         .env(DIRECTORY, directory)
         .stdout(Stdio::piped())
         .spawn()
