@@ -2,9 +2,11 @@
 //!
 //! Lines are submitted in chunks as they arrive, several chunks at a time, and answered in the order of the lines. When the client
 //! does not read its answers, nothing more is read from it; when the ledger has no room, its lines wait here and the client with
-//! them.
+//! them. What was submitted goes on whether its answers are read or not: a client that stops reading must not keep the ledger
+//! waiting for an answer half taken.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,14 +14,17 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::future::ready;
 use futures_util::stream::{self, FuturesOrdered};
+use futures_util::{FutureExt as _, StreamExt as _};
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use ordermill_core::input::Input;
 use ordermill_ports::{Outcome, Source, Submission, SubmitError};
 use serde::Serialize;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span};
 
 use crate::admission::Room;
 use crate::error_code::CLOSING;
@@ -60,6 +65,7 @@ pub(crate) fn respond(state: &Shared, room: Room, body: Body, import: impl Impor
         import: Arc::new(import),
         in_flight: FuturesOrdered::new(),
         phase: Phase::Reading,
+        span: Span::current(),
         _room: room,
     };
     let answers = stream::unfold(run, |mut run| async move {
@@ -71,6 +77,9 @@ pub(crate) fn respond(state: &Shared, room: Room, body: Body, import: impl Impor
     response
 }
 
+/// The answers of one chunk, when they are there.
+type Answer = Pin<Box<dyn Future<Output = Bytes> + Send>>;
+
 enum Phase {
     Reading,
     /// Nothing more is read; the problem ends the answer when what is in flight is answered.
@@ -81,8 +90,10 @@ struct Run<I> {
     lines: Lines,
     state: Shared,
     import: Arc<I>,
-    in_flight: FuturesOrdered<Pin<Box<dyn Future<Output = Bytes> + Send>>>,
+    in_flight: FuturesOrdered<Answer>,
     phase: Phase,
+    /// Of the request: what is logged of its chunks stands under its correlation id.
+    span: Span,
     _room: Room,
 }
 
@@ -113,7 +124,7 @@ impl<I: Import> Run<I> {
         match chunk {
             Ok(Some(lines)) => {
                 let (state, import) = (Shared::clone(&self.state), Arc::clone(&self.import));
-                self.in_flight.push_back(Box::pin(async move { submit(&state, &*import, lines).await }));
+                self.in_flight.push_back(start(state, import, lines, self.span.clone()));
             }
             Ok(None) => self.phase = Phase::Ending(None),
             Err(problem) => self.phase = Phase::Ending(Some(problem)),
@@ -129,6 +140,41 @@ impl<I: Import> Run<I> {
         write_problem(self.lines.next_number(), &problem, &mut out);
         Some(out.into())
     }
+}
+
+/// A task that ends when nobody waits for it any more.
+struct AbortOnDrop(JoinHandle<Bytes>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Submits one chunk in a task of its own. Every line is answered, even when the work panics.
+fn start<I: Import>(state: Shared, import: Arc<I>, lines: Vec<Line>, span: Span) -> Answer {
+    let numbers: Vec<u64> = lines.iter().map(|line| line.number).collect();
+    let work = AssertUnwindSafe(async move { submit(&state, &*import, lines).await }).catch_unwind();
+    let work = work.map(move |answer| answer.unwrap_or_else(|panic| broken(&numbers, &Problem::panicked(&*panic))));
+    let mut work = Box::pin(work.instrument(span));
+    // The first step is taken here and not in the task: chunks reach the ledger in the order of their lines.
+    if let Some(answer) = work.as_mut().now_or_never() {
+        return Box::pin(ready(answer));
+    }
+    let mut task = AbortOnDrop(tokio::spawn(work));
+    Box::pin(async move {
+        // Panics are caught within, and only its own drop aborts it; when the runtime ends nobody reads this any more.
+        (&mut task.0).await.unwrap_or_default()
+    })
+}
+
+/// The answers of a chunk whose work panicked.
+fn broken(numbers: &[u64], problem: &Problem) -> Bytes {
+    let mut out = Vec::new();
+    for number in numbers {
+        write_problem(*number, problem, &mut out);
+    }
+    out.into()
 }
 
 /// Submits one chunk and writes its answers.

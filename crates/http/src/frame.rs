@@ -131,11 +131,7 @@ fn outcome(answer: Answer) -> Response {
         Ok(Ok(Err(never))) => match never {},
         // What was submitted may still be committed.
         Ok(Err(_elapsed)) => Problem::outcome_unknown().into_response(),
-        Err(panic) => {
-            let words = panic.downcast_ref::<&str>().copied();
-            let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-            Problem::internal(&format_args!("panic: {}", words.unwrap_or("without words"))).into_response()
-        }
+        Err(panic) => Problem::panicked(&*panic).into_response(),
     }
 }
 

@@ -63,6 +63,13 @@ impl Problem {
         tracing::error!(%cause, "request failed");
         Self::new(&error_code::INTERNAL, "the cause is in the server's log, under the correlation id of this answer")
     }
+
+    /// A panic was caught.
+    pub fn panicked(panic: &(dyn std::any::Any + Send)) -> Self {
+        let words = panic.downcast_ref::<&str>().copied();
+        let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Self::internal(&format_args!("panic: {}", words.unwrap_or("without words")))
+    }
 }
 
 /// The path of the field a refusal is about, where there is one.

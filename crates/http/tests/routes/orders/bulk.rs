@@ -1,10 +1,11 @@
 //! `POST /v1/orders` with one order a line.
 
+use std::io::BufRead as _;
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use http::Request;
 use http_body_util::BodyExt as _;
 use ordermill_core::limits::NDJSON_LINE_BYTES_MAX;
@@ -129,6 +130,56 @@ async fn nothing_more_is_read_from_a_client_that_does_not_read() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     let read = read.load(std::sync::atomic::Ordering::Relaxed);
     assert!(read <= 2_000, "{read} lines were read for one answer that was taken");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_does_not_hold_up_what_it_sent() {
+    let shop = Shop::new();
+    shop.stock("chair", 10).await;
+    shop.faults.set(Some(Fault::Slow));
+    let request = Request::post("/v1/orders").header("content-type", "application/x-ndjson");
+    let request = request.body(Body::from(lines(0..400))).unwrap();
+    let mut body = shop.router.clone().oneshot(request).await.unwrap().into_body();
+    // The server tries once to send something; from then on there is no room in the client's window.
+    assert!(body.frame().now_or_never().is_none(), "the ledger has not answered yet");
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while shop.order_count().await < 400 {
+        assert!(tokio::time::Instant::now() < deadline, "{} orders", shop.order_count().await);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The answers are kept for it, in order.
+    let answers = body.collect().await.unwrap().to_bytes();
+    let answers: Vec<Value> = answers.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect();
+    assert!(answers.iter().map(|answer| answer["line"].as_u64().unwrap()).eq(1..=400));
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_takes_what_waits_with_it() {
+    let shop = Shop::new();
+    shop.stock("chair", 10).await;
+    shop.faults.set(Some(Fault::Slow));
+    let request = Request::post("/v1/orders").header("content-type", "application/x-ndjson");
+    let request = request.body(Body::from(lines(0..400))).unwrap();
+    let mut body = shop.router.clone().oneshot(request).await.unwrap().into_body();
+    assert!(body.frame().now_or_never().is_none(), "the ledger has not answered yet");
+    drop(body);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(shop.order_count().await, 0);
+}
+
+#[tokio::test]
+async fn a_panic_is_the_answer_of_its_lines() {
+    let shop = Shop::new();
+    shop.stock("chair", 10).await;
+    for fault in [Fault::Panic, Fault::SlowPanic] {
+        shop.faults.set(Some(fault));
+        let reply = tokio::time::timeout(Duration::from_secs(10), shop.post_lines("/v1/orders", lines(0..300)));
+        let answers = reply.await.expect("it does not hang").lines();
+        assert_eq!(answers.len(), 300, "{fault:?}");
+        for (index, answer) in answers.iter().enumerate() {
+            assert_eq!((&answer["line"], &answer["problem"]["code"]), (&json!(index + 1), &json!("internal")));
+        }
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ordermill_ports::{Ledger, Outcome, Source, Submission, SubmitError};
 
+const A_WHILE: Duration = Duration::from_millis(20);
+
 /// What it does instead of its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -13,6 +15,10 @@ pub enum Fault {
     Overloaded,
     Closing,
     Panic,
+    /// Carries it out after a while, if it is waited for so long.
+    Slow,
+    /// Panics after a while.
+    SlowPanic,
     /// Carries it out and never answers.
     Silent,
 }
@@ -47,6 +53,14 @@ impl Ledger for FaultyLedger {
             Some(Fault::Overloaded) => each(SubmitError::Overloaded { retry_after: Duration::from_millis(1_500) }),
             Some(Fault::Closing) => each(SubmitError::Closing),
             Some(Fault::Panic) => panic!("the secret is 42"),
+            Some(Fault::Slow) => {
+                tokio::time::sleep(A_WHILE).await;
+                self.inner.submit(source, submissions).await
+            }
+            Some(Fault::SlowPanic) => {
+                tokio::time::sleep(A_WHILE).await;
+                panic!("the secret is 42")
+            }
             Some(Fault::Silent) => {
                 self.inner.submit(source, submissions).await;
                 std::future::pending().await
