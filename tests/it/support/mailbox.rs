@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::server::PATIENCE;
 
 /// How often each Message-ID stands in the mail file.
-fn mails_by_id(data: &Path) -> BTreeMap<String, usize> {
+pub fn mails_by_id(data: &Path) -> BTreeMap<String, usize> {
     let text = std::fs::read(data.join("mail.mbox")).unwrap_or_default();
     let mut mails = BTreeMap::new();
     for line in text.split(|byte| *byte == b'\n') {

@@ -6,6 +6,6 @@ mod server;
 mod shop;
 
 pub use doctor::{Diagnosis, doctor, doctor_by};
-pub use mailbox::wait_for_mails;
+pub use mailbox::{mails_by_id, wait_for_mails};
 pub use server::{Server, ordermill};
 pub use shop::{Answer, Shop, order_line};
