@@ -66,9 +66,13 @@ impl Server {
         Ok(Self { address, parts, roles, stop: Some(stop), http })
     }
 
-    /// Returns only when the HTTP interface has failed.
+    /// Returns only when the HTTP interface has failed, or the ledger for good.
     pub async fn failed(&mut self) -> anyhow::Error {
-        match (&mut self.http).await {
+        let ended = tokio::select! {
+            ended = &mut self.http => ended,
+            reason = self.parts.ledger.failed() => return anyhow::anyhow!("the ledger has failed: {reason}"),
+        };
+        match ended {
             Ok(Ok(())) => anyhow::anyhow!("the HTTP interface ended by itself"),
             Ok(Err(error)) => anyhow::Error::new(error).context("the HTTP interface failed"),
             Err(error) => anyhow::Error::new(error).context("the HTTP interface ended with a defect"),

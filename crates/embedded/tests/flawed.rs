@@ -32,6 +32,7 @@ enum Flaw {
     WakesTooSoon,
     DeliversTwice,
     ForgetsWhatIsGivenBack,
+    ReclaimsNothing,
     ForgetsTries,
     LosesDeadLetters,
     ClaimsToKeepUp,
@@ -207,6 +208,12 @@ impl Bus for Flawed {
         }
     }
 
+    async fn reclaim(&self, role: Role) {
+        if self.flaw != Flaw::ReclaimsNothing {
+            self.sound.reclaim(role).await;
+        }
+    }
+
     async fn dead_letters(&self, after: Option<u64>, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
         let letters = self.sound.dead_letters(after, limit).await?;
         Ok(if self.flaw == Flaw::LosesDeadLetters { Vec::new() } else { letters })
@@ -250,6 +257,7 @@ finds! {
     early_wakes: WakesTooSoon in queries::waits::a_change_that_comes_is_told_to_all says "no news";
     double_deliveries: DeliversTwice in bus::delivery::each_role_gets_what_it_reacts_to says "left: [";
     lost_give_backs: ForgetsWhatIsGivenBack in bus::delivery::what_is_given_back_comes_again says "left: []";
+    lost_reclaims: ReclaimsNothing in bus::delivery::what_is_reclaimed_comes_again says "all that is not settled";
     forgotten_tries: ForgetsTries in bus::settling::a_retry_comes_when_it_is_due says "tries: 1";
     lost_dead_letters: LosesDeadLetters in bus::dead_letters::a_dead_letter_is_kept says "left: 0";
     a_lag_made_up: ClaimsToKeepUp in bus::lag::the_lag_follows_the_work says "four orders";

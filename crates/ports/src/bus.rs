@@ -120,6 +120,12 @@ pub trait Bus: Send + Sync {
     /// Puts deliveries back that were received and cannot be settled, as their commit failed. They are handed out again.
     async fn give_back(&self, deliveries: Vec<Delivery>);
 
+    /// Puts back everything that was handed out to the role in this process and is neither settled nor given back: it is handed
+    /// out again, with no try counted. For a role that begins again after a panic and no longer knows what it had. What its
+    /// former life still settles counts, if it comes before the delivery is dealt with again. A bus whose deliveries are leased
+    /// and come again by themselves may leave it to that.
+    async fn reclaim(&self, role: Role);
+
     /// Dead letters by id, beginning behind `after`.
     async fn dead_letters(&self, after: Option<u64>, limit: usize) -> Result<Vec<DeadLetter>, BusError>;
 

@@ -148,6 +148,13 @@ pub trait Ledger: Send + Sync {
     /// Why not, for an operator.
     async fn ready(&self) -> Result<(), String>;
 
+    /// Returns only when the ledger has failed for good and only a restart of the process helps, with the reason for an
+    /// operator. Stays pending while it works, while commits fail for a time, and after [`close`](Self::close). A ledger that
+    /// cannot fail so need not tell.
+    async fn failed(&self) -> String {
+        std::future::pending().await
+    }
+
     /// Commits what has been submitted, takes nothing more, and returns when everything durable is in its place.
     async fn close(&self);
 }

@@ -55,7 +55,10 @@ async fn serve(config: &Config) -> Result<Exit> {
             tracing::info!(signal, "stopping");
             None
         }
-        error = server.failed() => Some(error),
+        error = server.failed() => {
+            tracing::error!(error = format!("{error:#}"), "stopping");
+            Some(error)
+        }
     };
     signals.end_at_next();
     server.stop().await;

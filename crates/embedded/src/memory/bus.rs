@@ -52,6 +52,11 @@ impl Bus for MemoryLedger {
         }
     }
 
+    async fn reclaim(&self, role: Role) {
+        self.state.lock().deliveries[role as usize].reclaim();
+        self.ring(role);
+    }
+
     async fn dead_letters(&self, after: Option<u64>, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
         let first = after.map_or(0, |after| after.saturating_add(1));
         Ok(self.state.lock().dead_letters.range(first..).take(limit).map(|(_, letter)| letter.clone()).collect())

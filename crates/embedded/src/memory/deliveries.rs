@@ -104,6 +104,14 @@ impl Deliveries {
         }
     }
 
+    /// Takes back everything that is handed out.
+    pub(super) fn reclaim(&mut self) {
+        for (position, held) in self.held.iter_mut().filter(|(_, held)| held.waits_until.is_none()) {
+            held.waits_until = Some(AT_ONCE);
+            self.waiting.insert((AT_ONCE, *position));
+        }
+    }
+
     /// Puts a dead letter back among the parked, with no tries counted.
     pub(super) fn revive(&mut self, position: u64) {
         self.held.insert(position, Held { tries: 0, parked: true, waits_until: Some(AT_ONCE) });

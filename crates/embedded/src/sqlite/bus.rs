@@ -66,6 +66,12 @@ impl Bus for SqliteLedger {
         }
     }
 
+    async fn reclaim(&self, role: Role) {
+        let seat = self.shared.roles.seat(role);
+        seat.state.lock().reclaim();
+        seat.bell.notify_waiters();
+    }
+
     async fn dead_letters(&self, after: Option<u64>, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
         let shared = Arc::clone(&self.shared);
         let load = move |conn: &Connection| dead_letters(conn, &shared, after, limit);

@@ -68,6 +68,7 @@ fn load_shared(conn: &Connection, options: &Options) -> Result<Shared, StoreErro
         mailbox_end: Mutex::new(read::counter(conn, "mailbox_end")?),
         health: Health::default(),
         meters: Meters::new(),
+        died: false.into(),
         ended: false.into(),
         end: tokio::sync::Notify::new(),
     };

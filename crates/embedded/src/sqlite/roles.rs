@@ -169,6 +169,14 @@ impl State {
         }
     }
 
+    /// Puts back everything that is handed out.
+    pub(super) fn reclaim(&mut self) {
+        for (position, handed) in self.handed.iter_mut().filter(|(_, handed)| !handed.back) {
+            handed.back = true;
+            self.given_back.push_back(*position);
+        }
+    }
+
     /// The delivery that is handed out at this position.
     pub(super) fn handed(&self, position: u64) -> Option<&Handed> {
         self.handed.get(&position)

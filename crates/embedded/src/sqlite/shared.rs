@@ -38,6 +38,8 @@ pub(super) struct Shared {
     pub(super) mailbox_end: Mutex<Option<u64>>,
     pub(super) health: Health,
     pub(super) meters: Meters,
+    /// The writer has ended without being told to. Set before `ended`.
+    pub(super) died: AtomicBool,
     /// The writer has ended.
     pub(super) ended: AtomicBool,
     /// Told when it has.

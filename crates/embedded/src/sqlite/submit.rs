@@ -83,17 +83,32 @@ impl Ledger for SqliteLedger {
         }
     }
 
-    async fn close(&self) {
-        let mut end = std::pin::pin!(self.shared.end.notified());
-        end.as_mut().enable();
-        self.begin_end();
-        if !self.shared.ended.load(Ordering::Acquire) {
-            end.await;
+    async fn failed(&self) -> String {
+        self.end().await;
+        if !self.shared.died.load(Ordering::Acquire) {
+            return std::future::pending().await;
         }
+        let reason = self.shared.health.problem();
+        reason.map_or_else(|| "its writer has ended with a defect".to_owned(), |reason| (*reason).to_owned())
+    }
+
+    async fn close(&self) {
+        self.begin_end();
+        self.end().await;
     }
 }
 
 impl SqliteLedger {
+    /// Returns when the writer has ended.
+    async fn end(&self) {
+        let mut end = std::pin::pin!(self.shared.end.notified());
+        // Enabled before the look, so that an end in between is not missed.
+        end.as_mut().enable();
+        if !self.shared.ended.load(Ordering::Acquire) {
+            end.await;
+        }
+    }
+
     /// Hands a call to the writer and waits for its answers. With a deadline it is refused when its lane has no room until then.
     async fn enqueue(
         &self,

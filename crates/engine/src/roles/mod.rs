@@ -34,6 +34,8 @@ pub(crate) fn supervise(worker: Worker) -> Option<BoxFuture<'static, ()>> {
             metrics::counter!("ordermill_role_panics_total", "role" => worker.role.as_str()).increment(1);
             tracing::error!(role = worker.role.as_str(), "the role panicked; it starts again");
             tokio::time::sleep(Duration::from_secs(1)).await;
+            // The life that ended took with it what it was handed.
+            worker.parts.bus.reclaim(worker.role).await;
             life = run(worker.again());
         }
     };

@@ -152,6 +152,8 @@ pub struct Unreliable {
     pub inner: Arc<MemoryLedger>,
     /// How many such commits still fail.
     pub failures: AtomicU32,
+    /// How many reservations still panic.
+    pub panics: AtomicU32,
 }
 
 #[async_trait]
@@ -164,6 +166,10 @@ impl Ledger for Unreliable {
             let lost = |_| Err(SubmitError::NotCommitted { reason: "the disk is full".to_owned() });
             return submissions.into_iter().map(lost).collect();
         }
+        let is_reservation = |entry: &Submission| matches!(entry.input.body, Body::Reserve { .. });
+        let panics = submissions.iter().any(is_reservation)
+            && self.panics.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        assert!(!panics, "a defect of the ledger");
         self.inner.submit(source, submissions).await
     }
 
@@ -190,7 +196,8 @@ impl World {
     /// Roles at work on an empty ledger with one product, `P1`.
     pub async fn with(provider: Provider, policy: Policy) -> Self {
         let memory = MemoryLedger::new(policy, Arc::new(SystemClock), 10_000);
-        let ledger = Arc::new(Unreliable { inner: Arc::clone(&memory), failures: AtomicU32::new(0) });
+        let ledger =
+            Arc::new(Unreliable { inner: Arc::clone(&memory), failures: AtomicU32::new(0), panics: AtomicU32::new(0) });
         let mut world = Self {
             memory,
             ledger,

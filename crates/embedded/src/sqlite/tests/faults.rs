@@ -6,9 +6,10 @@ use ordermill_core::input::{Body, Input};
 use ordermill_core::order::Status;
 use ordermill_core::process::Role;
 use ordermill_ports::conformance::Settings;
-use ordermill_ports::conformance::shop::{Shop, key};
-use ordermill_ports::{Source, Submission, SubmitError};
+use ordermill_ports::conformance::shop::{QUIET, Shop, key};
+use ordermill_ports::{Ledger, Source, Submission, SubmitError};
 
+use super::super::writer::lanes::Command;
 use super::{Place, is_not_committed, place_many, put_to_rest};
 
 /// Lets the database take not one page more.
@@ -135,4 +136,81 @@ async fn an_unreadable_order_is_off_and_spares_the_others() {
     assert!(results[1].as_ref().is_ok_and(|outcome| outcome.changed), "{results:?}");
     assert_eq!(shop.backend.ledger.ready().await, Ok(()), "the disk is fine");
     assert!(shop.backend.queries.order(ids[0]).await.is_err());
+}
+
+#[tokio::test]
+async fn inputs_that_write_nothing_neither_heal_nor_hide_that_it_healed() {
+    let place = Place::new();
+    let shop = Shop::open(&place).await;
+    shop.sell("apple", 100_000).await;
+    let known = shop.placing(&[("apple", 1)]).with_key(Some(key("key-1", "one apple")));
+    shop.ask(known.clone()).await.expect("taken");
+    let nothing = [known, shop.placing(&[("pear", 1)]), Input::new(Body::Nothing)];
+    // A fault that ends without the writer being asked anything.
+    let stop = |table| {
+        let when = "WHEN EXISTS (SELECT 1 FROM fault) BEGIN SELECT RAISE(ABORT, 'stopped'); END";
+        format!("CREATE TEMP TRIGGER stop_{table} BEFORE INSERT ON main.{table} {when};")
+    };
+    let fault = "CREATE TABLE fault (x); INSERT INTO fault VALUES (1);";
+    place.on_writer(&format!("{fault} {} {}", stop("events"), stop("probe"))).await;
+    let result = shop.backend.ledger.submit_one(Source::Live, shop.placing(&[("apple", 1)])).await;
+    assert!(is_not_committed(&result), "{result:?}");
+    let ask = async || {
+        let inputs = nothing.iter().cloned().map(Submission::new).collect();
+        let results = shop.backend.ledger.submit(Source::Results, inputs).await;
+        assert!(results[0].as_ref().is_ok_and(|outcome| outcome.replayed), "{results:?}");
+        assert!(matches!(results[1], Err(SubmitError::Refused(_))), "{results:?}");
+        assert!(results[2].is_ok(), "{results:?}");
+    };
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(2_500) {
+        ask().await;
+        assert!(shop.backend.ledger.ready().await.is_err(), "nothing can be written still");
+    }
+    place.sql("DELETE FROM fault");
+    let began = Instant::now();
+    // Never a pause between inputs that is long enough for the writer to look by itself.
+    while shop.backend.ledger.ready().await.is_err() {
+        assert!(began.elapsed() < Duration::from_secs(10), "the writer finds out between two commits");
+        ask().await;
+    }
+    assert!(shop.place(&[("apple", 1)]).await.version > 0);
+}
+
+#[tokio::test]
+async fn a_ledger_without_its_writer_has_failed_for_good() {
+    let place = Place::new();
+    let shop = Shop::open(&place).await;
+    shop.sell("apple", 100).await;
+    let ledger = place.ledger();
+    let failed = tokio::spawn({
+        let ledger = ledger.clone();
+        async move { ledger.failed().await }
+    });
+    tokio::time::sleep(QUIET).await;
+    assert!(!failed.is_finished(), "it works");
+    assert!(ledger.shared().lanes.command(Command::Defect));
+    let limit = Duration::from_secs(10);
+    let reason = tokio::time::timeout(limit, failed).await.expect("it is told").expect("no panic");
+    assert!(reason.contains("defect"), "{reason}");
+    assert_eq!(tokio::time::timeout(limit, ledger.failed()).await, Ok(reason), "who asks late is told as well");
+    assert!(ledger.ready().await.is_err());
+    tokio::time::timeout(limit, ledger.close()).await.expect("nobody waits for a writer that is gone");
+    assert!(tokio::time::timeout(limit, ledger.failed()).await.is_ok(), "closing it does not mend it");
+}
+
+#[tokio::test]
+async fn a_closed_ledger_has_not_failed() {
+    let place = Place::new();
+    let shop = Shop::open(&place).await;
+    shop.sell("apple", 100).await;
+    let ledger = place.ledger();
+    let failed = tokio::spawn({
+        let ledger = ledger.clone();
+        async move { ledger.failed().await }
+    });
+    tokio::time::sleep(QUIET).await;
+    ledger.close().await;
+    assert!(tokio::time::timeout(QUIET * 4, failed).await.is_err(), "who asked before");
+    assert!(tokio::time::timeout(QUIET, ledger.failed()).await.is_err(), "who asks now");
 }

@@ -71,6 +71,9 @@ pub(in super::super) enum Command {
         /// To whom it is answered.
         reply: oneshot::Sender<rusqlite::Result<()>>,
     },
+    /// Panics behind the commit, before it is taken into memory.
+    #[cfg(test)]
+    Defect,
 }
 
 /// The inputs of one commit.

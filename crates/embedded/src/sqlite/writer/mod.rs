@@ -93,6 +93,8 @@ struct Ending<'a>(&'a Shared);
 
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
+        // Nobody told it to end.
+        self.0.died.store(!self.0.lanes.is_closing(), Ordering::Release);
         self.0.lanes.abandon();
         self.0.ended.store(true, Ordering::Release);
         self.0.end.notify_waiters();
@@ -107,33 +109,41 @@ struct Writer<'a> {
     checkpointer: Checkpointer,
     /// Room for the next commit, left over from the last one.
     spare: Overlay,
+    /// When it is time to try whether commits go through again; `None` while they do.
+    probe_due: Option<Instant>,
 }
 
 impl<'a> Writer<'a> {
     fn begin(shared: &'a Shared, path: &Path, conn: &'a Connection, memory: Memory) -> rusqlite::Result<Self> {
         let (sql, checkpointer) = (Statements::prepare(conn)?, Checkpointer::start(path)?);
-        Ok(Self { shared, conn, sql, memory, checkpointer, spare: Overlay::default() })
+        Ok(Self { shared, conn, sql, memory, checkpointer, spare: Overlay::default(), probe_due: None })
     }
 
     fn run(&mut self) {
         loop {
-            let limit = self.shared.health.problem().map(|_| PROBE_PAUSE);
+            self.plan_probe();
+            let limit = self.probe_due.map(|due| due.saturating_duration_since(Instant::now()));
             let load = self.shared.lanes.take(limit);
             self.measure(&load);
             let closing = load.closing;
             #[cfg(test)]
             let load = self.run_sql(load);
-            if !load.inputs.is_empty() || !load.commands.is_empty() {
-                if !self.process(load) {
-                    return;
-                }
-            } else if limit.is_some() && !closing {
-                self.probe_health();
-            }
-            if closing {
+            let has_work = !load.inputs.is_empty() || !load.commands.is_empty();
+            if (has_work && !self.process(load)) || closing {
                 return;
             }
+            // Also between two commits: those that write nothing tell nothing, however many of them come in.
+            if self.probe_due.is_some_and(|due| due <= Instant::now()) {
+                self.probe_due = None;
+                self.probe_health();
+            }
         }
+    }
+
+    /// Sets the time of the next probe while commits fail.
+    fn plan_probe(&mut self) {
+        let fails = self.shared.health.problem().is_some();
+        self.probe_due = fails.then(|| self.probe_due.unwrap_or_else(|| Instant::now() + PROBE_PAUSE));
     }
 
     #[cfg(test)]
@@ -161,10 +171,15 @@ impl<'a> Writer<'a> {
         let Load { inputs, mut callers, commands, .. } = load;
         let places = inputs.iter().filter(|submission| matches!(submission.input.body, Body::Place(_))).count();
         let count = inputs.len();
+        let changes = self.conn.total_changes();
+        #[cfg(test)]
+        let is_defect = commands.iter().any(|command| matches!(command, Command::Defect));
         let mut committed = false;
         let work = AssertUnwindSafe(|| {
             let (staged, mut done, redriven) = self.commit(inputs, commands)?;
             committed = true;
+            #[cfg(test)]
+            assert!(!is_defect, "a test asked for it");
             publish::merge(self.shared, &mut self.memory, &mut done);
             publish::announce(self.shared, &mut done.overlay);
             let (begun, decided) = publish::undecided_change(&done.overlay);
@@ -184,7 +199,10 @@ impl<'a> Writer<'a> {
         });
         let failure = match catch_unwind(work) {
             Ok(Ok(())) => {
-                self.shared.health.succeeded();
+                // One that wrote nothing, such as a refusal, goes through on a full disk as well.
+                if self.conn.total_changes() != changes {
+                    self.shared.health.succeeded();
+                }
                 if let Err(error) = self.checkpointer.tend(self.conn) {
                     tracing::warn!(%error, "the log could not be copied into the database");
                 }
@@ -313,6 +331,8 @@ impl Batch<'_, '_> {
                 }
                 #[cfg(test)]
                 Command::Sql { .. } => unreachable!("taken out before the commit"),
+                #[cfg(test)]
+                Command::Defect => {}
             }
         }
         Ok((staged, redriven))

@@ -180,6 +180,40 @@ pub async fn what_is_given_back_comes_again(harness: &dyn Harness) {
     shop.assert_quiet(Role::Payments).await;
 }
 
+/// What a role was handed and has not settled comes again when it is reclaimed, with no try counted, to a receiver that waits as
+/// well; what is settled or parked does not, and no other role's.
+pub async fn what_is_reclaimed_comes_again(harness: &dyn Harness) {
+    let shop = Shop::open(harness).await;
+    shop.sell("apple", 1_000).await;
+    let order = shop.place(&[("apple", 1)]).await;
+    shop.drive(order.id, Status::Authorized).await;
+    place_many(&shop, 6).await;
+    let others = shop.receive_all(Role::Inventory).await;
+    assert_eq!(others.len(), 1, "inventory reacts to the authorized one");
+    let batch = sorted(shop.receive_all(Role::Payments).await);
+    let [settled, parked, back, lost @ ..] = &batch[..] else { panic!("seven orders were placed: {batch:?}") };
+    let later = shop.now() + jiff::SignedDuration::from_hours(1);
+    shop.settle([settled.clone().ack(), parked.clone().retry(later, "not now".to_owned())]).await;
+    shop.backend.bus.give_back(vec![back.clone()]).await;
+    let reclaimed = batch[2..].to_vec();
+    for _ in 0..2 {
+        shop.backend.bus.reclaim(Role::Payments).await;
+        assert_eq!(sorted(shop.receive_all(Role::Payments).await), reclaimed, "all that is not settled");
+    }
+    shop.assert_quiet(Role::Inventory).await;
+    shop.settle(std::iter::once(back).chain(&lost[1..]).cloned().map(Delivery::ack)).await;
+    let bus = Arc::clone(&shop.backend.bus);
+    let waiting = tokio::spawn(async move { bus.receive(Role::Payments, 10).await.expect("receivable") });
+    tokio::time::sleep(QUIET).await;
+    shop.backend.bus.reclaim(Role::Payments).await;
+    let woken = tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it is woken");
+    let woken = woken.expect("it ends well");
+    assert_eq!(woken, lost[..1]);
+    shop.settle(woken.into_iter().map(Delivery::ack)).await;
+    shop.backend.bus.reclaim(Role::Payments).await;
+    shop.assert_quiet(Role::Payments).await;
+}
+
 /// A waiting receiver is woken by what another gives back.
 pub async fn giving_back_wakes_the_receiver(harness: &dyn Harness) {
     let shop = Shop::open(harness).await;
