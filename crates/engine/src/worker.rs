@@ -10,6 +10,7 @@ use ordermill_core::event::Subject;
 use ordermill_core::id::OrderId;
 use ordermill_core::order::Order;
 use ordermill_core::process::{Role, Step};
+use ordermill_ports::queries::QueryError;
 use ordermill_ports::{Delivery, Outcome, Settlement, Source, Submission, SubmitError};
 use tokio::sync::watch;
 
@@ -81,8 +82,9 @@ impl Worker {
         }
     }
 
-    /// The orders of these deliveries as the ledger has them now; `None` when it cannot be read: then everything was given back.
-    pub(crate) async fn look_up(&self, deliveries: Vec<Delivery>) -> Option<Vec<(Delivery, Option<Arc<Order>>)>> {
+    /// The orders of these deliveries as the ledger has them now. What the ledger cannot read now was given back; an order whose
+    /// records are damaged is put off alone, so that it never keeps the others back.
+    pub(crate) async fn look_up(&self, step: Step, deliveries: Vec<Delivery>) -> Vec<(Delivery, Option<Arc<Order>>)> {
         let ids: Vec<OrderId> = deliveries.iter().filter_map(order_id).collect();
         match self.parts.queries.orders(&ids).await {
             Ok(orders) => {
@@ -91,14 +93,35 @@ impl Worker {
                     let order = order_id(&delivery).and_then(|_| orders.next().flatten());
                     (delivery, order)
                 };
-                Some(deliveries.into_iter().map(with_order).collect())
+                deliveries.into_iter().map(with_order).collect()
             }
+            Err(QueryError::Unreadable(_)) => self.look_up_each(step, deliveries).await,
             Err(error) => {
                 tracing::error!(role = self.role.as_str(), %error, "orders could not be read");
                 self.give_back(deliveries).await;
-                None
+                Vec::new()
             }
         }
+    }
+
+    async fn look_up_each(&self, step: Step, deliveries: Vec<Delivery>) -> Vec<(Delivery, Option<Arc<Order>>)> {
+        let mut found = Vec::with_capacity(deliveries.len());
+        let mut damaged = Vec::new();
+        for delivery in deliveries {
+            let Some(id) = order_id(&delivery) else {
+                found.push((delivery, None));
+                continue;
+            };
+            match self.parts.queries.order(id).await {
+                Ok(order) => found.push((delivery, order)),
+                Err(error) => {
+                    tracing::error!(role = self.role.as_str(), order_id = %id, %error, "an order cannot be read");
+                    damaged.push(self.put_off(step, delivery, error.to_string()));
+                }
+            }
+        }
+        self.commit(damaged).await;
+        found
     }
 
     /// Commits submissions; what was not committed is given back to the bus, and comes again. Returns the results.

@@ -188,7 +188,10 @@ impl State {
 
     /// Takes a role's word on a delivery.
     pub(super) fn settle(&mut self, settlement: Settlement, now: Timestamp) {
-        let is_dead = self.deliveries[settlement.delivery.role as usize].settle(&settlement);
+        let role = settlement.delivery.role as usize;
+        let is_dead = self.deliveries[role].settle(&settlement);
+        // Whoever waits has to look at the time again.
+        self.news.roles[role] |= matches!(settlement.how, Settle::Retry { .. });
         if let (true, Settle::DeadLetter { reason }) = (is_dead, settlement.how) {
             self.dead_letter_last += 1;
             let tries = settlement.delivery.tries.saturating_add(1);

@@ -12,6 +12,7 @@ use ordermill_core::input::{Body, Input};
 use ordermill_core::order::Order;
 use ordermill_core::process::{Role, Step};
 use ordermill_ports::objects::ObjectError;
+use ordermill_ports::queries::Position;
 use ordermill_ports::{Delivery, Submission};
 
 use crate::archive_object::ArchiveObject;
@@ -105,13 +106,17 @@ async fn archive(worker: &Worker, batch: Vec<Vec<Delivery>>) {
     let mut submissions = Vec::new();
     let mut objects = Vec::new();
     let mut written = Vec::new();
-    let firsts = batch.iter().filter_map(|deliveries| deliveries.first().cloned()).collect();
-    let Some(orders) = worker.look_up(firsts).await else {
-        // The first of each order was given back by the look-up.
-        let others = batch.into_iter().flat_map(|deliveries| deliveries.into_iter().skip(1)).collect();
-        return worker.parts.bus.give_back(others).await;
-    };
-    for ((_, order), deliveries) in orders.into_iter().zip(batch) {
+    // The first delivery of each order stands for all of them; what cannot be looked up is dealt with there, and the others with it.
+    let mut rest: HashMap<Position, Vec<Delivery>> = HashMap::with_capacity(batch.len());
+    let mut firsts = Vec::with_capacity(batch.len());
+    for mut deliveries in batch {
+        let first = deliveries.remove(0);
+        rest.insert(first.position, deliveries);
+        firsts.push(first);
+    }
+    for (first, order) in worker.look_up(Step::Archive, firsts).await {
+        let mut deliveries = rest.remove(&first.position).unwrap_or_default();
+        deliveries.insert(0, first);
         let Some(order) = order.filter(|order| order.is_archive_due()) else {
             submissions.extend(deliveries.into_iter().map(|delivery| Submission::settle(delivery.ack())));
             continue;
@@ -124,6 +129,7 @@ async fn archive(worker: &Worker, batch: Vec<Vec<Delivery>>) {
             Err(error) => submissions.extend(put_off(worker, deliveries, &error)),
         }
     }
+    worker.parts.bus.give_back(rest.into_values().flatten().collect()).await;
     let results = worker.parts.objects.put(objects).await;
     for ((order, deliveries), result) in written.into_iter().zip(results) {
         match result {

@@ -24,9 +24,8 @@ pub(super) async fn run(worker: Worker) {
 }
 
 async fn send(worker: &Worker, deliveries: Vec<Delivery>, max: usize) {
-    let Some(deliveries) = worker.look_up(deliveries).await else { return };
     let mut batch = Batch::default();
-    for (delivery, order) in deliveries {
+    for (delivery, order) in worker.look_up(Step::Notify, deliveries).await {
         batch.add(worker, delivery, order, max).await;
     }
     batch.hand_over(worker).await;
@@ -39,8 +38,21 @@ struct Entry {
     delivery: Delivery,
     /// Why it could not even be written; otherwise it is the next of the batch's mails.
     unwritable: Option<String>,
-    /// Whether the delivery is settled with this mail: the last one of its order.
+    /// Whether the delivery is settled with this mail: the last one of its order in this round.
     is_last: bool,
+    /// Whether the order owes no mail beyond this round.
+    is_complete: bool,
+}
+
+impl Entry {
+    /// The delivery, once the last mail of its order in this round is dealt with.
+    fn done(self, worker: &Worker) -> Settlement {
+        if self.is_complete {
+            self.delivery.ack()
+        } else {
+            self.delivery.retry(worker.now(), "more mails are due than fit into a round".to_owned())
+        }
+    }
 }
 
 /// The mails of one round.
@@ -56,7 +68,9 @@ struct Batch {
 impl Batch {
     async fn add(&mut self, worker: &Worker, delivery: Delivery, order: Option<Arc<Order>>, max: usize) {
         let Some(order) = order else { return self.submissions.push(Submission::settle(delivery.ack())) };
-        let due: Vec<OwedMail> = order.due_mails().copied().collect();
+        // More than fit into one round are sent in the next ones.
+        let due: Vec<OwedMail> = order.due_mails().copied().take(max).collect();
+        let is_complete = due.len() == order.due_mails().count();
         if due.is_empty() {
             return self.submissions.push(Submission::settle(delivery.ack()));
         }
@@ -74,7 +88,7 @@ impl Batch {
             let rendered = worker.parts.templates.render(&order, owed, to, &names, worker.now());
             let unwritable = rendered.map(|mail| self.mails.push(mail)).err().map(|error| error.to_string());
             let (delivery, is_last) = (delivery.clone(), index == last);
-            self.entries.push(Entry { order_id: order.id, owed, delivery, unwritable, is_last });
+            self.entries.push(Entry { order_id: order.id, owed, delivery, unwritable, is_last, is_complete });
         }
     }
 
@@ -109,7 +123,7 @@ impl Batch {
                 }
             };
             if entry.is_last {
-                submission.settles = Some(waits.take().unwrap_or_else(|| entry.delivery.ack()));
+                submission.settles = Some(waits.take().unwrap_or_else(|| entry.done(worker)));
             }
             self.submissions.push(submission);
         }
@@ -128,23 +142,28 @@ const fn is_lost<T>(result: &Result<T, SubmitError>) -> bool {
 }
 
 /// Brings the mail store back to what is committed, however long that takes: without it a mail could be in it twice.
+///
+/// It waits until the ledger can commit again. Only then is it certain that a commit of unknown outcome is not there: until the
+/// next one is written over it, a restart may find it, and then the mails have to be there too.
 async fn roll_back(worker: &Worker) {
     if !worker.parts.mailer.is_exactly_once() {
         return;
     }
     loop {
-        let restored = match worker.parts.queries.mailbox_end().await {
-            Ok(end) => worker.parts.mailer.roll_back(end).await.map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        match restored {
+        match restore(worker).await {
             Ok(()) => return,
-            Err(error) => tracing::error!(%error, "the mail store could not be brought back to the last commit"),
+            Err(error) => tracing::error!(error, "the mail store could not be brought back to the last commit"),
         }
         if tokio::time::timeout(std::time::Duration::from_secs(1), worker.stopped()).await.is_ok() {
             return;
         }
     }
+}
+
+async fn restore(worker: &Worker) -> Result<(), String> {
+    worker.parts.ledger.ready().await?;
+    let end = worker.parts.queries.mailbox_end().await.map_err(|error| error.to_string())?;
+    worker.parts.mailer.roll_back(end).await.map_err(|error| error.to_string())
 }
 
 /// What becomes of one mail.

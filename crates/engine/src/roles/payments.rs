@@ -6,6 +6,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::future::{Fuse, FusedFuture};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use ordermill_core::input::{Body, Input, PaymentAnswer, PaymentResult};
@@ -28,6 +29,9 @@ pub(super) async fn run(worker: Worker) {
     let mut commits = FuturesUnordered::new();
     let mut results: Vec<Submission> = Vec::new();
     let mut stopping = false;
+    // Kept from one turn to the next: a read of the backlog that is begun is not thrown away because a call has ended.
+    let receiving = Fuse::terminated();
+    tokio::pin!(receiving);
     loop {
         // A provider that answers at once is served in whole batches.
         while let Some(Some(result)) = calls.next().now_or_never() {
@@ -38,12 +42,15 @@ pub(super) async fn run(worker: Worker) {
             commits.push(worker.commit(batch));
         }
         let room = concurrency.saturating_sub(calls.len() + results.len());
+        if !stopping && room > 0 && receiving.is_terminated() {
+            receiving.set(worker.receive(room).fuse());
+        }
         tokio::select! {
             Some(_) = commits.next(), if !commits.is_empty() => {}
             Some(result) = calls.next(), if !calls.is_empty() => results.push(result),
-            received = worker.receive(room), if !stopping && room > 0 => match received {
+            received = &mut receiving, if !receiving.is_terminated() => match received {
                 Some(deliveries) => {
-                    for (delivery, order) in worker.look_up(deliveries).await.unwrap_or_default() {
+                    for (delivery, order) in worker.look_up(Step::Authorize, deliveries).await {
                         calls.push(handle(&worker, delivery, order));
                     }
                 }

@@ -1,8 +1,10 @@
 use std::sync::atomic::Ordering;
 
 use ordermill_core::event::EventType;
+use ordermill_core::input::Body;
 use ordermill_core::order::Status;
 use ordermill_core::policy::Policy;
+use ordermill_engine::Settings;
 
 use crate::world::{Provider, World};
 
@@ -44,5 +46,19 @@ async fn many_orders_have_one_mail_each() {
     mails.sort_unstable();
     mails.dedup();
     assert_eq!(mails.len(), 300);
+    world.stop().await;
+}
+
+/// A round smaller than what one order owes is no dead end.
+#[tokio::test]
+async fn an_order_that_owes_more_mails_than_fit_into_a_round() {
+    let settings = Settings { mail_batch: 1, ..World::settings() };
+    let world = World::with_settings(Provider::willing(), Policy::default(), settings).await;
+    world.postbox.failures.store(1, Ordering::SeqCst);
+    let id = world.place("ok").await;
+    world.wait_for_status(id, Status::Confirmed).await;
+    world.submit(Body::Cancel { order_id: id, reason: "changed my mind".into() }).await;
+    world.wait_for(id, |order| order.payment.kept() == 0 && order.due_mails().next().is_none()).await;
+    assert_eq!(world.postbox.mails.lock().len(), 3, "confirmed, cancelled, refunded");
     world.stop().await;
 }

@@ -195,6 +195,19 @@ pub struct World {
 impl World {
     /// Roles at work on an empty ledger with one product, `P1`.
     pub async fn with(provider: Provider, policy: Policy) -> Self {
+        Self::with_settings(provider, policy, Self::settings()).await
+    }
+
+    /// Times that suit a test.
+    pub fn settings() -> Settings {
+        Settings {
+            archive_settle: Duration::from_millis(300),
+            sweep_interval: Duration::from_millis(20),
+            ..Settings::default()
+        }
+    }
+
+    pub async fn with_settings(provider: Provider, policy: Policy, settings: Settings) -> Self {
         let memory = MemoryLedger::new(policy, Arc::new(SystemClock), 10_000);
         let ledger =
             Arc::new(Unreliable { inner: Arc::clone(&memory), failures: AtomicU32::new(0), panics: AtomicU32::new(0) });
@@ -207,11 +220,6 @@ impl World {
             running: None,
         };
         world.put_product().await;
-        let settings = Settings {
-            archive_settle: Duration::from_millis(300),
-            sweep_interval: Duration::from_millis(20),
-            ..Settings::default()
-        };
         world.running = Some(start(world.parts(), settings, &ROLES));
         world
     }

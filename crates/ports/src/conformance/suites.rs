@@ -22,7 +22,7 @@ macro_rules! ledger_suite {
             bus::settling {
                 a_refused_input_settles_all_the_same, a_retry_can_be_given_back, a_retry_comes_when_it_is_due,
                 a_retry_without_a_wait_comes_at_once, a_settlement_may_come_twice, an_effect_takes_its_delivery_along,
-                an_unchanged_input_settles, parked_deliveries_hold_up_nothing, roles_settle_apart,
+                a_retry_wakes_the_receiver, an_unchanged_input_settles, parked_deliveries_hold_up_nothing, roles_settle_apart,
             }
             ledger::admission {
                 a_decided_order_makes_room, an_order_beyond_the_room_is_refused_after_a_wait, everything_else_passes,

@@ -68,7 +68,7 @@ fn at_rest(conn: &Connection, shared: &Shared, now: Timestamp, limit: usize) -> 
         for (filed, id) in due {
             let order = match shared.orders.order(id) {
                 Some(order) => Some(order),
-                None => read::order(conn, &shared.types, id)?.map(|held| held.order),
+                None => readable(read::order(conn, &shared.types, id))?.map(|held| held.order),
             };
             let deadline = order.and_then(|order| order.deadline(&shared.policy));
             if deadline.is_some_and(|deadline| deadline <= now) {
@@ -81,6 +81,17 @@ fn at_rest(conn: &Connection, shared: &Shared, now: Timestamp, limit: usize) -> 
         if !corrected {
             return Ok(overdue);
         }
+    }
+}
+
+/// One record that cannot be read must not keep the deadlines of all others from being met; the auditor names it.
+fn readable<T>(read: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
+    match read {
+        Err(StoreError::Unreadable(reason)) => {
+            tracing::error!(reason, "a stored order cannot be read; its deadline is not watched");
+            Ok(None)
+        }
+        read => read,
     }
 }
 

@@ -1,5 +1,8 @@
 //! What a settlement does.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use jiff::SignedDuration;
 use ordermill_core::input::{Body, Input, PaymentResult};
 use ordermill_core::order::Status;
@@ -98,6 +101,18 @@ pub async fn a_retry_without_a_wait_comes_at_once(harness: &dyn Harness) {
     shop.settle([delivery.clone().retry(shop.now(), "again".to_owned())]).await;
     let again = shop.receive(Role::Payments, 10).await;
     assert_eq!(again, [Delivery { tries: 1, ..delivery }]);
+}
+
+/// A receiver that was waiting before a delivery was parked is woken when that one is due.
+pub async fn a_retry_wakes_the_receiver(harness: &dyn Harness) {
+    let (shop, mut deliveries) = received(harness, 1).await;
+    let delivery = deliveries.remove(0);
+    let bus = Arc::clone(&shop.backend.bus);
+    let waiting = tokio::spawn(async move { bus.receive(Role::Payments, 10).await.expect("receivable") });
+    shop.assert_quiet(Role::Inventory).await;
+    shop.settle([delivery.clone().retry(shop.now(), "again".to_owned())]).await;
+    let woken = tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it is woken");
+    assert_eq!(woken.expect("it ends well"), [Delivery { tries: 1, ..delivery }]);
 }
 
 /// A parked delivery that is handed out again can be given back, and keeps its tries.
