@@ -8,6 +8,7 @@ mod bad_input;
 mod bench;
 mod commands;
 mod crash;
+mod damage;
 mod disk_full;
 mod doctor;
 mod durability;
