@@ -11,9 +11,9 @@ pub struct Settings {
     pub mail_batch: usize,
     /// How long an order has to be quiet before it is archived, so that changes in quick succession make one object.
     pub archive_settle: Duration,
-    /// Orders archived in one go.
+    /// Orders archived in one go. Small, as each batch ends with a sync that the commits of others wait for.
     pub archive_batch: usize,
-    /// How much of its time the archive may work while mails are waiting, in percent (1 to 100).
+    /// How much of its time the archive may work while orders are on their way, in percent (1 to 100).
     pub archive_share_percent: u32,
     /// How often the sweeper looks at the clock.
     pub sweep_interval: Duration,
@@ -27,7 +27,7 @@ impl Default for Settings {
             payments_concurrency: 256,
             mail_batch: 512,
             archive_settle: Duration::from_secs(1),
-            archive_batch: 256,
+            archive_batch: 32,
             archive_share_percent: 10,
             sweep_interval: Duration::from_secs(1),
             stop_grace: Duration::from_secs(10),

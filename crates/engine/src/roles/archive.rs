@@ -1,7 +1,7 @@
 //! Archive: the order with its timeline as one object, rewritten at each later change.
 //!
 //! It runs at the lowest share, off the way to the mail: it waits until an order has been quiet for a moment, so that changes in
-//! quick succession make one object, and while mails are waiting it works only for a small part of the time.
+//! quick succession make one object, and while orders are on their way it works only for a small part of the time.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -22,8 +22,6 @@ use crate::worker::{Worker, order_id};
 const WAITING_MAX: usize = 8_192;
 /// How often waiting orders are looked at.
 const TICK: Duration = Duration::from_millis(100);
-/// Events waiting for the notifications role from which on the archive keeps to its share.
-const BUSY_LAG_EVENTS: u64 = 1_000;
 /// Longest pause it makes for others at a time.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
@@ -169,16 +167,23 @@ fn put_off(worker: &Worker, deliveries: Vec<Delivery>, error: &ObjectError) -> V
     deliveries.into_iter().map(|delivery| worker.put_off(Step::Archive, delivery, error.to_string())).collect()
 }
 
-/// While mails are waiting, pauses for the rest of the time that is not the archive's.
+/// While orders are on their way, pauses for the rest of the time that is not the archive's: writing and syncing many small files
+/// costs the commits of others their place at the processor and the disk. What is left over is caught up with when it is quiet.
 async fn keep_to_share(worker: &Worker, worked: Duration) {
-    let busy = match worker.parts.bus.lag(Role::Notifications).await {
-        Ok(lag) => lag.events > BUSY_LAG_EVENTS,
-        Err(_) => true,
-    };
     let share = worker.settings.archive_share_percent.clamp(1, 100);
-    if busy && share < 100 {
+    if share < 100 && orders_are_on_their_way(worker).await {
         let pause = worked.mul_f64(f64::from(100 - share) / f64::from(share)).min(PAUSE_MAX);
         // Stopping ends the pause.
         let _ = tokio::time::timeout(pause, worker.stopped()).await;
     }
+}
+
+async fn orders_are_on_their_way(worker: &Worker) -> bool {
+    for role in [Role::Payments, Role::Notifications] {
+        // A bus that cannot say is no bus to be hard on.
+        if worker.parts.bus.lag(role).await.map_or(true, |lag| lag.events > 0) {
+            return true;
+        }
+    }
+    false
 }
