@@ -33,7 +33,9 @@ async fn the_answer_goes_out_after_the_log_is_on_the_disk() {
     let trace = folder.path().join("trace");
     let program = ordermill();
     let mut command = Command::new("strace");
+    // The tracer beside the server, not above it: so the server is the process that is started, and killed.
     command.args([
+        "-D",
         "-f",
         "-y",
         "-s",
@@ -58,7 +60,15 @@ async fn the_answer_goes_out_after_the_log_is_on_the_disk() {
     shop.wait_for_event(&answer.order_id(), "notification.sent").await;
     drop(server);
 
-    let trace = std::fs::read_to_string(trace).unwrap();
+    // The tracer ends a moment behind the server.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let trace = loop {
+        let text = std::fs::read_to_string(&trace).unwrap();
+        if text.contains("+++ killed by SIGKILL +++") || std::time::Instant::now() > deadline {
+            break text;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
     assert!(is_durable(&trace), "{:?} in\n{trace}", moments(&trace));
 }
 
