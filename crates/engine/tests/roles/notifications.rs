@@ -62,3 +62,19 @@ async fn an_order_that_owes_more_mails_than_fit_into_a_round() {
     assert_eq!(world.postbox.mails.lock().len(), 3, "confirmed, cancelled, refunded");
     world.stop().await;
 }
+
+/// Without an address nothing is sent, however much is due and however small a round is.
+#[tokio::test]
+async fn an_order_without_an_address_owes_nothing_in_the_end() {
+    let settings = Settings { mail_batch: 1, ..World::settings() };
+    let world = World::with_settings(Provider::willing(), Policy::default(), settings).await;
+    // The role is kept busy until two mails are due at once.
+    world.ledger.failures.store(4, Ordering::SeqCst);
+    let id = world.place_for("ok", None).await;
+    world.wait_for_status(id, Status::Confirmed).await;
+    world.submit(Body::Cancel { order_id: id, reason: "changed my mind".into() }).await;
+    world.wait_for(id, |order| order.payment.kept() == 0 && order.due_mails().next().is_none()).await;
+    assert_eq!(world.count(id, EventType::NotificationSkipped).await, 3, "confirmed, cancelled, refunded");
+    assert!(world.postbox.mails.lock().is_empty());
+    world.stop().await;
+}

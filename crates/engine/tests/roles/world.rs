@@ -257,9 +257,14 @@ impl World {
 
     /// Places an order of one unit.
     pub async fn place(&self, payment_method: &str) -> OrderId {
+        self.place_for(payment_method, Some("c@example.com")).await
+    }
+
+    /// The same by a customer with this address, or without one.
+    pub async fn place_for(&self, payment_method: &str, email: Option<&str>) -> OrderId {
         let draft: OrderDraft = serde_json::from_value(json!({
             "customer_id": "c",
-            "customer_email": "c@example.com",
+            "customer_email": email,
             "payment_method": payment_method,
             "lines": [{ "product_id": "P1", "quantity": 1 }],
         }))
