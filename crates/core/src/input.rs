@@ -1,14 +1,19 @@
 //! What can be submitted to a ledger.
 
+use serde_json::Value;
+
 use crate::Timestamp;
-use crate::event::{Placement, Remedy, ReturnedLine};
-use crate::id::{CorrelationId, CustomerId, IdempotencyKey, OrderId, OrderRef, PaymentMethod, ProductId, ProviderRef};
+use crate::event::{Placement, RecordReceived, Remedy, ReturnedLine};
+use crate::id::{
+    CorrelationId, CustomerId, IdempotencyKey, OrderId, OrderRef, ParcelId, PaymentMethod, ProductId, ProviderRef, RecordId,
+};
 use crate::idempotency::Fingerprint;
 use crate::mail::{Email, MailKind};
 use crate::money::{Currency, Money};
 use crate::payment::{DeclineReason, PaymentKey};
+use crate::parcel::ParcelStatus;
 use crate::process::Step;
-use crate::shipment::ParcelStatus;
+use crate::record::Stored;
 
 /// One input. It is decided and committed as one unit, or refused and nothing changes.
 #[derive(Debug, Clone)]
@@ -66,6 +71,13 @@ pub enum Body {
     },
     /// Call the order off.
     Cancel {
+        /// The order.
+        order_id: OrderId,
+        /// Why.
+        reason: Box<str>,
+    },
+    /// Call the order off unless its money is taken: for who waits for the order and can wait no longer.
+    CancelUnpaid {
         /// The order.
         order_id: OrderId,
         /// Why.
@@ -161,8 +173,74 @@ pub enum Body {
         /// The version the caller has read; refused if another is found.
         expected_version: Option<u64>,
     },
+    /// Take a product out of the catalogue.
+    DeleteProduct {
+        /// The product.
+        product_id: ProductId,
+        /// The version the caller has read; refused if another is found.
+        expected_version: Option<u64>,
+    },
+    /// Add or change a customer.
+    PutCustomer(Box<PutCustomer>),
+    /// Delete a customer.
+    DeleteCustomer {
+        /// The customer.
+        customer_id: CustomerId,
+        /// The version the caller has read; refused if another is found.
+        expected_version: Option<u64>,
+    },
+    /// A carrier reports where a parcel is.
+    Track(ParcelReport),
+    /// Take a record to be stored.
+    TakeRecord(Box<TakeRecord>),
+    /// The record's object is written.
+    RecordStored {
+        /// The record.
+        record_id: RecordId,
+        /// Where, and after how many tries.
+        stored: Stored,
+    },
     /// Nothing: carries a role's acknowledgement to the commit.
     Nothing,
+}
+
+/// A checked report of a carrier.
+#[derive(Debug, Clone)]
+pub struct ParcelReport {
+    /// What the carrier calls the order.
+    pub parcel_id: ParcelId,
+    /// Where the parcel is.
+    pub status: ParcelStatus,
+    /// When the carrier saw it there.
+    pub seen_at: Timestamp,
+    /// Given by the caller.
+    pub correlation_id: Option<CorrelationId>,
+}
+
+/// A checked record.
+#[derive(Debug, Clone)]
+pub struct TakeRecord {
+    /// The id it will have, made by the caller of the ledger.
+    pub record_id: RecordId,
+    /// What is to be stored.
+    pub received: RecordReceived,
+}
+
+/// A checked customer.
+#[derive(Debug, Clone)]
+pub struct PutCustomer {
+    /// The customer's id.
+    pub customer_id: CustomerId,
+    /// How they are called.
+    pub name: Box<str>,
+    /// Where mails go.
+    pub email: Option<Email>,
+    /// Where parcels go.
+    pub address: Option<Value>,
+    /// The shop's own data.
+    pub metadata: Option<Value>,
+    /// The version the caller has read; refused if another is found.
+    pub expected_version: Option<u64>,
 }
 
 /// What comes of an order that cannot be taken as it is.
@@ -194,13 +272,13 @@ pub struct PlaceOrder {
     /// How it is paid.
     pub payment_method: PaymentMethod,
     /// Where the parcel goes.
-    pub shipping_address: Option<serde_json::Value>,
+    pub shipping_address: Option<Value>,
     /// What is ordered.
     pub lines: Vec<RequestedLine>,
     /// When the customer ordered, where that was earlier.
     pub placed_at: Option<Timestamp>,
     /// The shop's own data.
-    pub metadata: Option<serde_json::Value>,
+    pub metadata: Option<Value>,
     /// Given by the caller.
     #[serde(skip)]
     pub correlation_id: Option<CorrelationId>,
@@ -298,6 +376,7 @@ impl Body {
             Self::PaymentResult(result) => Some(result.key.order_id),
             Self::Reserve { order_id }
             | Self::Cancel { order_id, .. }
+            | Self::CancelUnpaid { order_id, .. }
             | Self::Refund { order_id, .. }
             | Self::Return { order_id, .. }
             | Self::ParcelMoved { order_id, .. }
@@ -306,9 +385,17 @@ impl Body {
             | Self::GiveUp { order_id, .. }
             | Self::ClearAttention { order_id, .. }
             | Self::CheckDeadline { order_id } => Some(*order_id),
-            Self::Place(_) | Self::PutProduct(_) | Self::SetStock { .. } | Self::AdjustStock { .. } | Self::Nothing => {
-                None
-            }
+            Self::Place(_)
+            | Self::PutProduct(_)
+            | Self::SetStock { .. }
+            | Self::AdjustStock { .. }
+            | Self::DeleteProduct { .. }
+            | Self::PutCustomer(_)
+            | Self::DeleteCustomer { .. }
+            | Self::Track(_)
+            | Self::TakeRecord(_)
+            | Self::RecordStored { .. }
+            | Self::Nothing => None,
         }
     }
 }

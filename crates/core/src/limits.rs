@@ -56,3 +56,15 @@ pub const PAGE_ENTRIES_MAX: usize = 500;
 
 /// Entries in one page of a list when the caller names no number.
 pub const PAGE_ENTRIES_DEFAULT: usize = 50;
+
+/// Reports of parcels in one request. Carriers send their backlog in files of a few thousand; a larger one is cut by the sender.
+pub const TRACKING_REPORTS_MAX: usize = 10_000;
+
+/// Bytes of a request with reports of parcels: the largest number of them with ids of full length, in XML.
+pub const TRACKING_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Events of one parcel from which on its reports are refused and not kept. A hundred times what a long way needs.
+pub const PARCEL_EVENTS_MAX: u32 = 1_000;
+
+/// Bytes of the JSON text of one record's data: with its envelope it stays below [`EVENT_BYTES_MAX`].
+pub const RECORD_BYTES_MAX: usize = EVENT_BYTES_MAX - 4 * 1024;

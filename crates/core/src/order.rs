@@ -13,7 +13,7 @@ use crate::payment::{OperationKind, OperationState, Payment};
 use crate::policy::Policy;
 use crate::process::Step;
 use crate::reservation::Reservation;
-use crate::shipment::ParcelStatus;
+use crate::parcel::ParcelStatus;
 
 mod evolve;
 mod status;

@@ -18,8 +18,19 @@ pub struct Product {
     /// Longer text, where the shop gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Box<str>>,
-    /// Whether it can be ordered at present. A product is never deleted, as orders name it.
+    /// Whether it can be ordered at present.
     pub active: bool,
+    /// Deleted: it cannot be ordered and is shown only to those who ask for it. Kept, as orders name it; put again, it is back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
     /// Counts the changes; the first is 1.
     pub version: u32,
+}
+
+impl Product {
+    /// Whether it can be ordered.
+    #[must_use]
+    pub const fn is_for_sale(&self) -> bool {
+        self.active && !self.deleted
+    }
 }

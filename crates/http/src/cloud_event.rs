@@ -68,7 +68,7 @@ impl<'a> CloudEvent<'a> {
         };
         let order_id = match &recorded.subject {
             Subject::Order(order_id) => Some(*order_id),
-            Subject::Product(_) => None,
+            _ => None,
         };
         let correlation = |placement: &'a Placement, order_id: OrderId| CorrelationView {
             given: placement.correlation_id.as_ref(),
@@ -93,14 +93,18 @@ impl<'a> CloudEvent<'a> {
     }
 }
 
-/// The subject of an event: an order id, or a product's id behind `product/`, as a shop may name its products as it likes.
+/// The subject of an event: an id of ours, or a caller's behind its kind, as a shop may name its products as it likes.
 pub(crate) struct SubjectName<'a>(pub &'a Subject);
 
 impl fmt::Display for SubjectName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Subject::Order(order_id) => order_id.fmt(f),
-            Subject::Product(product_id) => write!(f, "product/{product_id}"),
+            Subject::Product(id) => write!(f, "product/{id}"),
+            Subject::Customer(id) => write!(f, "customer/{id}"),
+            Subject::Parcel(id) => write!(f, "parcel/{id}"),
+            // Its prefix tells it apart, as an order's does.
+            Subject::Record(id) => id.fmt(f),
         }
     }
 }

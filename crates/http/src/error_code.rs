@@ -39,6 +39,9 @@ error_codes! {
     NOT_FOUND = "not_found", NOT_FOUND, "There is nothing at this address";
     ORDER_NOT_FOUND = "order_not_found", NOT_FOUND, "There is no such order";
     PRODUCT_NOT_FOUND = "product_not_found", NOT_FOUND, "There is no such product";
+    CUSTOMER_NOT_FOUND = "customer_not_found", NOT_FOUND, "There is no such customer";
+    RECORD_NOT_FOUND = "record_not_found", NOT_FOUND, "There is no such record";
+    PARCEL_NOT_FOUND = "parcel_not_found", NOT_FOUND, "There is no such parcel";
     METHOD_NOT_ALLOWED = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not possible here";
     REQUEST_TIMEOUT = "request_timeout", REQUEST_TIMEOUT, "The request came too slowly";
     ORDER_REF_TAKEN = "order_ref_taken", CONFLICT, "The order reference belongs to another order";
@@ -88,6 +91,8 @@ pub(crate) const fn of_refusal(refusal: &Refusal) -> &'static ErrorCode {
         Refusal::IdempotencyKeyReused => &IDEMPOTENCY_KEY_REUSED,
         Refusal::OrderNotFound { .. } => &ORDER_NOT_FOUND,
         Refusal::ProductNotFound { .. } => &PRODUCT_NOT_FOUND,
+        Refusal::CustomerNotFound { .. } => &CUSTOMER_NOT_FOUND,
+        Refusal::RecordNotFound { .. } => &RECORD_NOT_FOUND,
         Refusal::NotCancellable { .. } => &NOT_CANCELLABLE,
         Refusal::NoAttention => &NO_ATTENTION,
         Refusal::NotResolvable { .. } => &NOT_RESOLVABLE,

@@ -44,7 +44,7 @@ impl Serialize for FeedEvents<'_> {
         serializer.collect_seq(self.events.iter().map(|committed| {
             let placement = match &committed.recorded.subject {
                 Subject::Order(order_id) => self.placements.get(order_id).map(|placement| &**placement),
-                Subject::Product(_) => None,
+                _ => None,
             };
             CloudEvent::new(self.source, committed, placement)
         }))
@@ -83,7 +83,7 @@ async fn placements(state: &Inner, events: &[Committed]) -> Result<BTreeMap<Orde
                 placements.insert(*order_id, Arc::clone(placement));
             }
             (Subject::Order(order_id), _) => ids.push(*order_id),
-            (Subject::Product(_), _) => {}
+            _ => {}
         }
     }
     ids.retain(|id| !placements.contains_key(id));

@@ -4,6 +4,7 @@
 //! crate turns bytes into inputs and outcomes into bytes. It knows no backend: it stands on the ports.
 
 mod admission;
+mod auth;
 mod body;
 mod bulk;
 mod cloud_event;
@@ -32,10 +33,13 @@ mod server;
 mod settings;
 mod state;
 mod stock;
+mod wire;
 
+pub use auth::{AuthError, Authenticator, Nobody, Principal};
 pub use metrics::{REQUEST_SECONDS, REQUESTS_TOTAL};
 pub use openapi::openapi;
 pub use router::router;
 pub use server::serve;
 pub use settings::Settings;
 pub use state::App;
+pub use wire::settings::{WireAuth, WireSettings};

@@ -11,6 +11,7 @@ use ordermill_core::input::{Body as InputBody, Input};
 use ordermill_core::intake::ProductDraft;
 use ordermill_core::product::Product;
 use ordermill_ports::ledger::OutcomeSubject;
+use ordermill_ports::queries::Deleted;
 use ordermill_ports::{Outcome, Source};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -50,7 +51,7 @@ pub(crate) async fn list(State(state): State<Shared>, mut params: Params) -> Res
     let after = params.cursor::<ProductId>();
     let limit = params.limit();
     params.finish()?;
-    let page = state.app.queries.list_products(after.as_ref(), limit).await?;
+    let page = state.app.queries.list_products(after.as_ref(), Deleted::Hidden, limit).await?;
     let next = page.next.map(|id| id.encode());
     Ok(json_response(StatusCode::OK, &ProductPage { products: page.entries, next }))
 }

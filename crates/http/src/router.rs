@@ -11,7 +11,7 @@ use crate::frame::FrameLayer;
 use crate::openapi::Document;
 use crate::problem::Problem;
 use crate::state::{App, Shared, State};
-use crate::{dead_letters, docs, feed, health, orders, products, stock};
+use crate::{dead_letters, docs, feed, health, orders, products, stock, wire};
 
 /// The interface as a router: for tests, and for hosts that bring their own server.
 pub fn router(app: App) -> Router {
@@ -60,6 +60,7 @@ fn working() -> OpenApiRouter<Shared> {
         .routes(routes!(feed::list))
         .routes(routes!(dead_letters::list))
         .routes(routes!(dead_letters::redrive))
+        .merge(wire::routes())
 }
 
 /// For whoever keeps it running: answered however much is under way.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use ordermill_core::limits::BODY_BYTES_MAX;
 
+use crate::wire::settings::WireSettings;
+
 /// Settings of the HTTP interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -45,6 +47,8 @@ pub struct Settings {
     pub idempotency_ttl: Duration,
     /// The `source` of the events on this interface, a URI reference.
     pub event_source: Box<str>,
+    /// The routes of the five systems.
+    pub wire: WireSettings,
 }
 
 impl Default for Settings {
@@ -70,6 +74,7 @@ impl Default for Settings {
             drain_timeout: Duration::from_secs(20),
             idempotency_ttl: Duration::from_secs(24 * 3_600),
             event_source: "/ordermill".into(),
+            wire: WireSettings::default(),
         }
     }
 }

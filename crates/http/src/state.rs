@@ -6,6 +6,7 @@ use ordermill_ports::{Bus, Clock, Ledger, Queries, Random};
 use tokio::sync::watch;
 
 use crate::admission::Admission;
+use crate::auth::Authenticator;
 use crate::metrics::RequestMetrics;
 use crate::settings::Settings;
 
@@ -22,6 +23,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Makes order ids.
     pub random: Arc<dyn Random>,
+    /// Finds out who a bearer token belongs to.
+    pub authenticator: Arc<dyn Authenticator>,
     /// Renders the metrics of the process in the text format of Prometheus.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Limits and times.

@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ordermill_core::customer::Customer;
 use ordermill_core::input::{Body, Input};
 use ordermill_core::order::Order;
+use ordermill_core::parcel::{Parcel, Verdict};
 use ordermill_core::product::Product;
+use ordermill_core::record::Record;
 use ordermill_core::refusal::Refusal;
 use ordermill_core::stock::StockLevel;
 use thiserror::Error;
@@ -78,6 +81,17 @@ pub enum OutcomeSubject {
     },
     /// Stock; on a replay as it was then.
     Stock(StockLevel),
+    /// A customer.
+    Customer(Arc<Customer>),
+    /// A parcel, with what came of the carrier's report.
+    Parcel {
+        /// The parcel.
+        parcel: Arc<Parcel>,
+        /// What came of the report.
+        verdict: Verdict,
+    },
+    /// A record.
+    Record(Arc<Record>),
     /// Nothing: the input only carried a settlement.
     Nothing,
 }

@@ -1,12 +1,53 @@
-//! The parcel moves, and the order with it.
+//! A carrier reports where a parcel is: the parcel moves, and the order with it.
 
 use crate::Timestamp;
 use crate::decide::{Decision, attention};
-use crate::event::{Empty, Event, ParcelMove};
+use crate::event::{Empty, Event, ParcelMove, RefusedReport, Report, Subject};
+use crate::facts::Facts;
+use crate::input::ParcelReport;
+use crate::limits::PARCEL_EVENTS_MAX;
 use crate::order::{Order, Status};
 use crate::process::Step;
 use crate::refusal::Refusal;
-use crate::shipment::ParcelStatus;
+use crate::parcel::{Parcel, ParcelStatus, ReportRefusal, Verdict};
+
+/// A report is taken, known, late or refused; each but a known one is kept. It never fails: the carrier is told what came of it.
+pub(super) fn report(facts: &impl Facts, report: &ParcelReport) -> Decision {
+    let ParcelReport { status, seen_at, .. } = *report;
+    let correlation_id = report.correlation_id.clone();
+    let parcel = facts.parcel(&report.parcel_id);
+    let verdict = judge(parcel, status, seen_at);
+    let event = match verdict {
+        Verdict::Moved => Some(Event::TrackingMoved(Report { status, seen_at, correlation_id })),
+        Verdict::Late => Some(Event::TrackingLate(Report { status, seen_at, correlation_id })),
+        Verdict::Duplicate | Verdict::Refused(ReportRefusal::TooManyEvents) => None,
+        Verdict::Refused(_) if parcel.is_some_and(|parcel| parcel.last_refused == Some((status, seen_at))) => None,
+        Verdict::Refused(reason) => {
+            Some(Event::TrackingRefused(RefusedReport { status, seen_at, reason, correlation_id }))
+        }
+    };
+    let decision = Decision::about(Subject::Parcel(report.parcel_id.clone()), event.into_iter().collect());
+    Decision { verdict: Some(verdict), ..decision }
+}
+
+fn judge(parcel: Option<&Parcel>, status: ParcelStatus, seen_at: Timestamp) -> Verdict {
+    let Some(parcel) = parcel else { return Verdict::Moved };
+    if parcel.has_seen(status, seen_at) {
+        Verdict::Duplicate
+    } else if parcel.version >= PARCEL_EVENTS_MAX {
+        Verdict::Refused(ReportRefusal::TooManyEvents)
+    } else if seen_at < parcel.seen_at {
+        Verdict::Late
+    } else if status.may_follow(Some(parcel.status)) {
+        Verdict::Moved
+    } else if parcel.status == ParcelStatus::Delivered {
+        Verdict::Refused(ReportRefusal::AlreadyDelivered)
+    } else if parcel.status == status {
+        Verdict::Refused(ReportRefusal::SameStatus)
+    } else {
+        Verdict::Refused(ReportRefusal::OutOfOrder)
+    }
+}
 
 /// A move the carrier's states allow is recorded, whatever became of the order; on an order that was called off a person has to
 /// fetch the parcel back.

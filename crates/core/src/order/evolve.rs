@@ -10,7 +10,7 @@ use crate::order::{Attention, Order, Status};
 use crate::payment::{OperationId, OperationKind, OperationState};
 use crate::process::Step;
 use crate::reservation::Reservation;
-use crate::shipment::ParcelStatus;
+use crate::parcel::ParcelStatus;
 
 impl Order {
     /// Folds the events of one order, oldest first. `None` unless the first is `order.placed`.
@@ -68,7 +68,15 @@ impl Order {
             | Event::OrderDelivered(_)
             | Event::ProductPut(_)
             | Event::StockSet(_)
-            | Event::StockAdjusted(_) => {}
+            | Event::StockAdjusted(_)
+            | Event::ProductDeleted(_)
+            | Event::CustomerPut(_)
+            | Event::CustomerDeleted(_)
+            | Event::TrackingMoved(_)
+            | Event::TrackingLate(_)
+            | Event::TrackingRefused(_)
+            | Event::RecordReceived(_)
+            | Event::RecordStored(_) => {}
         }
         self.owe_mail_about(event);
     }
