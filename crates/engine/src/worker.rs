@@ -206,7 +206,7 @@ impl Worker {
 pub(crate) const fn order_id(delivery: &Delivery) -> Option<OrderId> {
     match delivery.subject {
         Subject::Order(id) => Some(id),
-        Subject::Product(_) => None,
+        Subject::Product(_) | Subject::Customer(_) | Subject::Parcel(_) | Subject::Record(_) => None,
     }
 }
 

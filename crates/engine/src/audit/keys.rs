@@ -52,7 +52,7 @@ pub(super) fn check(
                 let detail = format!("the idempotency key {key} leads to it, but there is no such product");
                 report.find(Finding::of_product(Invariant::KeysLeadToOrders, &level.product_id, &detail));
             }
-            Answer::Order(_) | Answer::Stock(_) => {}
+            Answer::Order(_) | Answer::Stock(_) | Answer::Record(_) => {}
         }
         Ok(())
     })

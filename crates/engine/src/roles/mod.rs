@@ -49,7 +49,7 @@ fn run(worker: Worker) -> Option<BoxFuture<'static, ()>> {
         Role::Notifications => Some(notifications::run(worker).boxed()),
         Role::Archive => Some(archive::run(worker).boxed()),
         Role::Sweeper => Some(sweeper::run(worker).boxed()),
-        Role::Api | Role::Tracking => None,
+        Role::Api | Role::Tracking | Role::Records => None,
     }
 }
 
