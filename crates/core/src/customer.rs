@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::event::Event;
 use crate::id::CustomerId;
 use crate::mail::Email;
 
@@ -28,6 +29,21 @@ pub struct Customer {
     pub deleted: bool,
     /// Counts the changes; the first is 1.
     pub version: u32,
+}
+
+impl Customer {
+    /// The customer after one more event of theirs; `present` is the one before. Deleting counts as a change. `None` while none was
+    /// put. Total: an event of any type is taken.
+    #[must_use]
+    pub fn after(present: Option<Self>, event: &Event) -> Option<Self> {
+        match event {
+            Event::CustomerPut(customer) => Some(customer.clone()),
+            Event::CustomerDeleted(_) => {
+                present.map(|customer| Self { deleted: true, version: customer.version.saturating_add(1), ..customer })
+            }
+            _ => present,
+        }
+    }
 }
 
 /// Shown without the person.

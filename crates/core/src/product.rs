@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::Event;
 use crate::id::ProductId;
 use crate::money::Money;
 
@@ -28,6 +29,19 @@ pub struct Product {
 }
 
 impl Product {
+    /// The product after one more event of it; `present` is the one before. Deleting counts as a change. `None` while none was put:
+    /// stock is no part of a product. Total: an event of any type is taken.
+    #[must_use]
+    pub fn after(present: Option<Self>, event: &Event) -> Option<Self> {
+        match event {
+            Event::ProductPut(product) => Some(product.clone()),
+            Event::ProductDeleted(_) => {
+                present.map(|product| Self { deleted: true, version: product.version.saturating_add(1), ..product })
+            }
+            _ => present,
+        }
+    }
+
     /// Whether it can be ordered.
     #[must_use]
     pub const fn is_for_sale(&self) -> bool {

@@ -6,9 +6,9 @@ use ordermill_core::event::{Remedy, ReturnedLine};
 use ordermill_core::id::OrderId;
 use ordermill_core::input::{Admission, Body, MailResult, PaymentAnswer, PaymentResult};
 use ordermill_core::mail::MailKind;
+use ordermill_core::parcel::ParcelStatus;
 use ordermill_core::payment::{DeclineReason, OperationKind, PaymentKey};
 use ordermill_core::process::Step;
-use ordermill_core::shipment::ParcelStatus;
 use proptest::prelude::*;
 
 use crate::support::mill::Mill;

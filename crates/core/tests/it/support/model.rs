@@ -8,19 +8,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::SignedDuration;
+use ordermill_core::customer::Customer;
 use ordermill_core::decide::{Decision, decide};
 use ordermill_core::event::{Event, EventType, Remedy};
 use ordermill_core::facts::Facts;
-use ordermill_core::id::{IdempotencyKey, OrderId, OrderRef, ProductId};
-use ordermill_core::idempotency::{Record, RefRecord};
+use ordermill_core::id::{CustomerId, IdempotencyKey, OrderId, OrderRef, ParcelId, ProductId, RecordId};
+use ordermill_core::idempotency::{self, RefRecord};
 use ordermill_core::input::{Body, Input, PaymentAnswer, PaymentResult};
 use ordermill_core::invariant::check_order;
 use ordermill_core::money::{Currency, Money};
 use ordermill_core::order::{Order, Status};
+use ordermill_core::parcel::Parcel;
 use ordermill_core::payment::{DeclineReason, OperationKind, OperationState, PaymentKey, PaymentRequest, due_request};
 use ordermill_core::policy::Policy;
 use ordermill_core::process::Role;
 use ordermill_core::product::Product;
+use ordermill_core::record::Record;
 use ordermill_core::reservation::Reservation;
 use ordermill_core::stock::StockLevel;
 
@@ -51,6 +54,8 @@ pub enum Action {
     ReservationExpires,
     GiveUpWaiting,
     Cancel,
+    /// Somebody who waited for the order can wait no longer.
+    CancelUnpaid,
     Refund,
     Retry,
 }
@@ -105,7 +110,19 @@ impl Facts for State {
         Some(&self.stock).filter(|level| &level.product_id == id)
     }
 
-    fn idempotency(&self, _: &IdempotencyKey) -> Option<&Record> {
+    fn idempotency(&self, _: &IdempotencyKey) -> Option<&idempotency::Record> {
+        None
+    }
+
+    fn customer(&self, _: &CustomerId) -> Option<&Customer> {
+        None
+    }
+
+    fn parcel(&self, _: &ParcelId) -> Option<&Parcel> {
+        None
+    }
+
+    fn record(&self, _: RecordId) -> Option<&Record> {
         None
     }
 }
@@ -131,6 +148,7 @@ impl State {
             price: Money { amount_minor: PRICE_MINOR, currency: Currency::USD },
             description: None,
             active: true,
+            deleted: false,
             version: 1,
         };
         let mut world = super::world::World::new(&[("tea", PRICE_MINOR, available)]);
@@ -194,6 +212,7 @@ impl State {
             actions.push(Action::Refund);
         }
         actions.push(Action::Cancel);
+        actions.push(Action::CancelUnpaid);
         actions
     }
 
@@ -205,6 +224,7 @@ impl State {
         match action {
             Action::Again(key) => self.decided(self.answer_to(key), 0, &usual),
             Action::Cancel => self.decided(Body::Cancel { order_id, reason: "changed my mind".into() }, 0, &usual),
+            Action::CancelUnpaid => self.cancelled_unpaid(&usual),
             Action::Retry => {
                 self.decided(Body::ClearAttention { order_id, remedy: Remedy::Retried, note: None }, 0, &usual)
             }
@@ -216,6 +236,15 @@ impl State {
             Action::GiveUpWaiting => self.decided(Body::CheckDeadline { order_id }, 10, &usual),
             of_wire => Some(self.after_wire(of_wire, &usual)),
         }
+    }
+
+    /// Whoever gives up on an order whose money is taken is told so, and nothing changes; before that the order is called off.
+    fn cancelled_unpaid(&self, policy: &Policy) -> Option<Self> {
+        let next =
+            self.decided(Body::CancelUnpaid { order_id: self.order.id, reason: "sync_timeout".into() }, 0, policy);
+        assert_eq!(next.is_some(), self.order.status.is_undecided(), "{:?}", self.order.status);
+        assert!(next.as_ref().is_none_or(|next| next.order.status == Status::Cancelled));
+        next
     }
 
     fn after_wire(&self, action: Action, policy: &Policy) -> Self {

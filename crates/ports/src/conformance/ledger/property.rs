@@ -7,9 +7,9 @@ use ordermill_core::event::{Remedy, ReturnedLine};
 use ordermill_core::id::OrderId;
 use ordermill_core::input::{Body, Input, MailResult, PaymentAnswer, PaymentResult};
 use ordermill_core::mail::MailKind;
+use ordermill_core::parcel::ParcelStatus;
 use ordermill_core::payment::{DeclineReason, OperationId, OperationKind, PaymentKey};
 use ordermill_core::process::Step;
-use ordermill_core::shipment::ParcelStatus;
 
 use crate::conformance::Harness;
 use crate::conformance::books::Books;
