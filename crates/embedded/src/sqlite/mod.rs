@@ -23,6 +23,7 @@ mod keys;
 mod load;
 mod memory;
 mod meters;
+mod parcels;
 mod queries;
 mod read;
 mod readers;

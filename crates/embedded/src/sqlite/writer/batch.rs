@@ -5,9 +5,11 @@ use std::sync::Arc;
 use ordermill_core::Timestamp;
 use ordermill_core::decide::{Decision, decide};
 use ordermill_core::event::{Event, Placement, Subject};
-use ordermill_core::id::{IdempotencyKey, OrderId, ProductId};
+use ordermill_core::id::{CustomerId, IdempotencyKey, OrderId, ParcelId, ProductId, RecordId};
 use ordermill_core::idempotency::{Answer as FirstAnswer, Record, RefRecord};
 use ordermill_core::input::{Body, Input, Key};
+use ordermill_core::parcel::Verdict;
+use ordermill_core::product::Product;
 use ordermill_core::stock::StockLevel;
 use ordermill_ports::ledger::SubmitError;
 use rusqlite::Connection;
@@ -33,6 +35,12 @@ pub(super) enum Staged {
     Product { id: ProductId, changed: bool },
     /// With the stock as this input leaves it, or left it the first time.
     Stock { level: StockLevel, replayed: bool },
+    /// With a customer as it is then.
+    Customer { id: CustomerId, changed: bool },
+    /// With a parcel as it is then, and what came of the report.
+    Parcel { id: ParcelId, verdict: Verdict, changed: bool },
+    /// With a record as it is then.
+    Record { id: RecordId, changed: bool, replayed: bool },
     /// With nothing.
     Nothing,
     /// Not at all.
@@ -85,6 +93,13 @@ impl Batch<'_, '_> {
                 }
                 Staged::Order { id: *id, changed: false, replayed: true }
             }
+            Some(FirstAnswer::Record(id)) => {
+                self.load_record(*id)?;
+                if self.overlay.record(*id).is_none() {
+                    return Err(StoreError::Unreadable(format!("record {id} of a key is not there")));
+                }
+                Staged::Record { id: *id, changed: false, replayed: true }
+            }
             Some(FirstAnswer::Stock(level)) => Staged::Stock { level: level.clone(), replayed: true },
             None => self.stage(decision, input, catalogue)?,
         };
@@ -112,7 +127,7 @@ impl Batch<'_, '_> {
                 self.overlay.refs.insert(order_ref.clone(), record);
             }
         }
-        Ok(())
+        self.load_subject(&input.body)
     }
 
     fn load_order(&mut self, id: OrderId) -> Result<(), StoreError> {
@@ -172,6 +187,9 @@ impl Batch<'_, '_> {
         match &subject {
             Subject::Order(id) => self.stage_order(&subject, *id, decision.events, input.cause, catalogue)?,
             Subject::Product(id) => self.stage_product(&subject, id, decision.events, input.cause, catalogue),
+            Subject::Customer(id) => self.stage_customer(&subject, id, decision.events, input.cause),
+            Subject::Parcel(id) => self.stage_parcel(&subject, id, decision.events, input.cause)?,
+            Subject::Record(id) => self.stage_record(&subject, *id, decision.events, input.cause),
         }
         self.overlay.apply_stock(&decision.stock, catalogue);
         Ok(match subject {
@@ -183,6 +201,12 @@ impl Batch<'_, '_> {
                 }
                 _ => Staged::Product { id, changed },
             },
+            Subject::Customer(id) => Staged::Customer { id, changed },
+            Subject::Parcel(id) => match decision.verdict {
+                Some(verdict) => Staged::Parcel { id, verdict, changed },
+                None => Staged::Nothing,
+            },
+            Subject::Record(id) => Staged::Record { id, changed, replayed: false },
         })
     }
 
@@ -249,14 +273,15 @@ impl Batch<'_, '_> {
             staged.item.events += 1;
             staged.product_changed = true;
             let version = staged.item.events;
-            if let Event::ProductPut(product) = &event {
-                staged.item.product = Some(Arc::new(product.clone()));
+            if matches!(event, Event::ProductPut(_) | Event::ProductDeleted(_)) {
+                let present = staged.item.product.take().map(Arc::unwrap_or_clone);
+                staged.item.product = Product::after(present, &event).map(Arc::new);
             }
             self.append(subject, version, cause, &event);
         }
     }
 
-    fn append(&mut self, subject: &Subject, version: u32, cause: Option<u32>, event: &Event) {
+    pub(super) fn append(&mut self, subject: &Subject, version: u32, cause: Option<u32>, event: &Event) {
         let kind = event.kind();
         self.position += 1;
         self.overlay.kinds |= bit(kind);

@@ -14,6 +14,8 @@ mod publish;
 pub(super) mod rows;
 mod settle;
 mod statements;
+mod subject_rows;
+mod subjects;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;

@@ -7,11 +7,13 @@ use ordermill_core::id::OrderId;
 use ordermill_core::order::Order;
 use ordermill_ports::ledger::{Outcome, OutcomeSubject, SubmitError};
 
+use super::super::codec::int;
 use super::super::memory::Held;
+use super::super::parcels::HeldParcel;
 use super::super::shared::Shared;
 use super::batch::Staged;
 use super::memory::{KeySweep, Memory};
-use super::overlay::{Fate, Overlay, StagedOrder};
+use super::overlay::{Fate, Overlay, StagedOrder, changed_parcels};
 
 /// What a commit leaves to be merged.
 #[derive(Debug)]
@@ -40,6 +42,7 @@ pub(super) fn merge(shared: &Shared, memory: &mut Memory, committed: &mut Commit
         memory.keys.remove(&key, row);
     }
     merge_orders(shared, memory, overlay);
+    merge_parcels(shared, overlay);
     if !overlay.items.is_empty() {
         let mut catalogue = shared.catalogue.write();
         for (id, staged) in overlay.items.drain() {
@@ -70,6 +73,17 @@ fn merge_orders(shared: &Shared, memory: &mut Memory, overlay: &Overlay) {
     }
 }
 
+fn merge_parcels(shared: &Shared, overlay: &Overlay) {
+    if overlay.parcels.is_empty() {
+        return;
+    }
+    let held = changed_parcels(overlay).map(|staged| {
+        let held = HeldParcel { parcel: Arc::clone(&staged.parcel), trail: staged.trail.clone() };
+        (held, staged.before.is_none().then(|| int(staged.trail.first())))
+    });
+    shared.parcels.put(held);
+}
+
 /// Wakes everyone who waits for what the commit did.
 pub(super) fn announce(shared: &Shared, overlay: &mut Overlay) {
     shared.feed.append(overlay.events.drain(..));
@@ -91,7 +105,8 @@ pub(super) fn announce(shared: &Shared, overlay: &mut Overlay) {
         shared.roles.seat(role).state.lock().committed = position;
     }
     shared.roles.ring(overlay.kinds);
-    shared.watchers.wake(changed(overlay).map(|staged| staged.order.id));
+    shared.watchers.wake(changed(overlay).map(|staged| &staged.order.id));
+    shared.parcel_watchers.wake(changed_parcels(overlay).map(|staged| &staged.parcel.id));
 }
 
 fn changed(overlay: &Overlay) -> impl Iterator<Item = &StagedOrder> {
@@ -123,10 +138,22 @@ pub(super) fn outcome(shared: &Shared, overlay: &Overlay, staged: Staged) -> Res
             (product.map(|product| OutcomeSubject::Product { product, stock }), changed, false)
         }
         Staged::Stock { level, replayed } => (Some(OutcomeSubject::Stock(level)), !replayed, replayed),
+        Staged::Customer { id, changed } => {
+            let customer = overlay.customer(&id).map(|staged| Arc::clone(&staged.customer));
+            (customer.map(OutcomeSubject::Customer), changed, false)
+        }
+        Staged::Parcel { id, verdict, changed } => {
+            let parcel = overlay.parcel(&id).map(|staged| Arc::clone(&staged.parcel));
+            (parcel.map(|parcel| OutcomeSubject::Parcel { parcel, verdict }), changed, false)
+        }
+        Staged::Record { id, changed, replayed } => {
+            let record = overlay.record(id).map(|staged| Arc::clone(&staged.record));
+            (record.map(OutcomeSubject::Record), changed, replayed)
+        }
         Staged::Nothing => (Some(OutcomeSubject::Nothing), false, false),
         Staged::Failed(error) => return Err(error),
     };
-    // An order or a product that was decided on is always there.
+    // What was decided on is always there.
     let subject = subject.unwrap_or(OutcomeSubject::Nothing);
     Ok(Outcome { subject, changed, replayed })
 }

@@ -14,11 +14,12 @@ use super::overlay::{Before, EventData, Overlay, StagedOrder};
 use super::statements::{EVENTS_AT_ONCE, Statements};
 
 impl Batch<'_, '_> {
-    /// Writes events, orders, products, stock and counters.
+    /// Writes events, and the rows of everything they are about.
     pub(super) fn write_rows(&mut self) -> Result<(), StoreError> {
         self.write_events()?;
         self.write_orders()?;
         self.write_items()?;
+        self.write_subjects()?;
         self.write_counters()
     }
 
@@ -76,6 +77,7 @@ impl Batch<'_, '_> {
                     product.active,
                     product.version,
                     staged.item.events,
+                    product.deleted,
                 ))?;
             }
             if staged.stock_changed
@@ -159,7 +161,7 @@ fn write_order(sql: &mut Statements<'_>, staged: &StagedOrder) -> Result<Written
     let (id, status) = (order.id.as_bytes(), status_code(order.status));
     let (attention, version, trail) = (order.attention.is_some(), order.version, staged.trail.as_bytes());
     let customer = order.placement.customer_id.as_str();
-    let (open, placed) = (order.is_open(), int(staged.trail.placed()));
+    let (open, placed) = (order.is_open(), int(staged.trail.first()));
     let mut done = Written::InPlace;
     let written = match staged.before {
         Some(before) if before.open && open => sql.update_open.execute((placed, status, attention, version, trail))?,
@@ -191,7 +193,7 @@ fn write_order(sql: &mut Statements<'_>, staged: &StagedOrder) -> Result<Written
 }
 
 /// Memory and database are one: where they are not, nothing may be committed.
-const fn one_row(written: usize) -> Result<(), rusqlite::Error> {
+pub(super) const fn one_row(written: usize) -> Result<(), rusqlite::Error> {
     if written == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(written)) }
 }
 
