@@ -25,6 +25,7 @@ pub mod product;
 pub mod record;
 pub mod refusal;
 pub mod reservation;
+pub mod secret;
 pub mod stock;
 
 pub use jiff::Timestamp;

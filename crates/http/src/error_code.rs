@@ -36,6 +36,10 @@ error_codes! {
     INVALID_QUERY = "invalid_query", BAD_REQUEST, "A query parameter is not valid";
     IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid", BAD_REQUEST, "The idempotency key is not valid";
     BODY_UNREADABLE = "body_unreadable", BAD_REQUEST, "The body could not be read";
+    UNAUTHENTICATED = "unauthenticated", UNAUTHORIZED, "A valid bearer token is needed";
+    FORBIDDEN = "forbidden", FORBIDDEN, "The token does not allow this";
+    MALFORMED_XML = "malformed_xml", BAD_REQUEST, "The body is not XML that is taken here";
+    INVALID_TRACKING = "invalid_tracking", BAD_REQUEST, "The tracking events are not valid";
     NOT_FOUND = "not_found", NOT_FOUND, "There is nothing at this address";
     ORDER_NOT_FOUND = "order_not_found", NOT_FOUND, "There is no such order";
     PRODUCT_NOT_FOUND = "product_not_found", NOT_FOUND, "There is no such product";
@@ -57,6 +61,7 @@ error_codes! {
     TOO_MANY_EVENTS = "too_many_events", CONFLICT, "The order has had too many events";
     VERSION_CONFLICT = "version_conflict", PRECONDITION_FAILED, "It has changed since it was read";
     BODY_TOO_LARGE = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
+    TOO_MANY_REPORTS = "too_many_reports", PAYLOAD_TOO_LARGE, "There are too many reports in one request";
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body is of a type not taken here";
     INVALID_ORDER = "invalid_order", UNPROCESSABLE_ENTITY, "The order is not valid";
     INVALID_REQUEST = "invalid_request", UNPROCESSABLE_ENTITY, "The request is not valid";
@@ -71,6 +76,7 @@ error_codes! {
     NOT_COMMITTED = "not_committed", SERVICE_UNAVAILABLE, "It could not be stored";
     OUTCOME_UNKNOWN = "outcome_unknown", SERVICE_UNAVAILABLE, "It is not known whether it was done";
     UNAVAILABLE = "unavailable", SERVICE_UNAVAILABLE, "The ledger cannot be read at present";
+    AUTH_UNAVAILABLE = "auth_unavailable", SERVICE_UNAVAILABLE, "Tokens cannot be checked at present";
     NOT_READY = "not_ready", SERVICE_UNAVAILABLE, "The server is not ready";
     CLOSING = "closing", SERVICE_UNAVAILABLE, "The server is shutting down";
 }

@@ -35,7 +35,7 @@ mod state;
 mod stock;
 mod wire;
 
-pub use auth::{AuthError, Authenticator, Nobody, Principal};
+pub use auth::{AuthError, Authenticator, Nobody, Principal, Token, TokenList};
 pub use metrics::{REQUEST_SECONDS, REQUESTS_TOTAL};
 pub use openapi::openapi;
 pub use router::router;

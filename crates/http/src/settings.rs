@@ -47,6 +47,8 @@ pub struct Settings {
     pub idempotency_ttl: Duration,
     /// The `source` of the events on this interface, a URI reference.
     pub event_source: Box<str>,
+    /// Origins whose pages may call this interface, such as `https://shop.example`; `*` = any. Empty = none.
+    pub cors_origins: Vec<Box<str>>,
     /// The routes of the five systems.
     pub wire: WireSettings,
 }
@@ -74,6 +76,7 @@ impl Default for Settings {
             drain_timeout: Duration::from_secs(20),
             idempotency_ttl: Duration::from_secs(24 * 3_600),
             event_source: "/ordermill".into(),
+            cors_origins: Vec::new(),
             wire: WireSettings::default(),
         }
     }

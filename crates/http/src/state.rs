@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ordermill_ports::{Bus, Clock, Ledger, Queries, Random};
+use ordermill_ports::{Bus, Clock, Ledger, Queries, Random, Secrets};
 use tokio::sync::watch;
 
 use crate::admission::Admission;
@@ -25,6 +25,8 @@ pub struct App {
     pub random: Arc<dyn Random>,
     /// Finds out who a bearer token belongs to.
     pub authenticator: Arc<dyn Authenticator>,
+    /// Gives the secrets that settings refer to. It is asked at each call, so it should keep what it knows for a while.
+    pub secrets: Arc<dyn Secrets>,
     /// Renders the metrics of the process in the text format of Prometheus.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Limits and times.

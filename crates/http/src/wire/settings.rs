@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ordermill_core::money::Currency;
+use ordermill_core::secret::SecretRef;
 
 /// Whether callers of a system's routes have to show a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,6 +32,8 @@ pub struct WireSettings {
     pub orchestrator_functions: Vec<Box<str>>,
     /// Order tracking: who is let in.
     pub tracking_auth: WireAuth,
+    /// Records: where the token of its clients is found; without one nobody is let in.
+    pub records_token: Option<SecretRef>,
     /// Records: whether all four fields of a mail have to be there.
     pub records_strict: bool,
 }
@@ -45,6 +48,7 @@ impl Default for WireSettings {
             orchestrator_currency: Currency::USD,
             orchestrator_functions: vec!["order-management".into()],
             tracking_auth: WireAuth::None,
+            records_token: None,
             records_strict: false,
         }
     }
