@@ -204,6 +204,7 @@ fn engine_settings(config: &Config) -> ordermill_engine::Settings {
         archive_share_percent: config.archive.share_percent,
         sweep_interval: config.process.sweep_interval.std(),
         stop_grace: config.process.stop_grace.std(),
+        ..ordermill_engine::Settings::default()
     }
 }
 

@@ -106,6 +106,16 @@ pub trait Queries: Send + Sync {
     /// The order this reference stands for.
     async fn order_by_ref(&self, order_ref: &OrderRef) -> Result<Option<OrderId>, QueryError>;
 
+    /// The orders of many references, in the order of the references; `None` where there is none. Left as it is, it asks for one
+    /// after the other.
+    async fn orders_by_ref(&self, order_refs: &[OrderRef]) -> Result<Vec<Option<OrderId>>, QueryError> {
+        let mut found = Vec::with_capacity(order_refs.len());
+        for order_ref in order_refs {
+            found.push(self.order_by_ref(order_ref).await?);
+        }
+        Ok(found)
+    }
+
     /// Orders newest first, beginning below the order `before`.
     async fn list_orders(
         &self,
