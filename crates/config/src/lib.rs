@@ -25,9 +25,10 @@ pub use ordermill_core::secret::SecretRef;
 pub use period::Period;
 pub use problem::{ConfigError, Problem};
 pub use section::{
-    Archive, Config, Http, Intake, Log, LogFormat, Notifications, Process, Provider, RecordLayout, Records, Roles, Sandbox,
+    Archive, Config, Http, Intake, Log, LogFormat, Notifications, Process, Provider, RecordLayout, Records, Roles,
+    Sandbox,
 };
-pub use wire::{OrderApi, Orchestrator, Tracking, Wire};
+pub use wire::{Orchestrator, OrderApi, Tracking, Wire};
 
 /// The documented defaults: every option with its meaning and its environment name.
 pub const DEFAULT_TOML: &str = include_str!("../../../ordermill.default.toml");
