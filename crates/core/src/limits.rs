@@ -51,6 +51,15 @@ pub const NDJSON_LINE_BYTES_MAX: usize = 256 * 1024;
 /// Depth of nesting in JSON from outside. serde_json refuses to go deeper than 128 by itself; data here has no need of more than 16.
 pub const JSON_DEPTH_MAX: usize = 16;
 
+/// Depth of nesting in XML from outside, as in JSON.
+pub const XML_DEPTH_MAX: usize = 16;
+
+/// Bytes of one tag in XML from outside, with its attributes. They say nothing here, and a few namespaces fit many times over.
+pub const XML_TAG_BYTES_MAX: usize = 4 * 1024;
+
+/// Attributes of one element in XML from outside. Finding a doubled one costs the square of their number.
+pub const XML_ATTRIBUTES_MAX: usize = 32;
+
 /// Entries in one page of a list.
 pub const PAGE_ENTRIES_MAX: usize = 500;
 

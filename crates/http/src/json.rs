@@ -2,7 +2,8 @@
 
 use ordermill_core::intake::Violation;
 use ordermill_core::limits::JSON_DEPTH_MAX;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::error::Category;
 
 use crate::error_code::{ErrorCode, MALFORMED_JSON, TOO_DEEP};
@@ -12,7 +13,7 @@ use crate::problem::Problem;
 ///
 /// # Errors
 /// The problem to answer with.
-pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], shape: &'static ErrorCode) -> Result<T, Problem> {
+pub(crate) fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8], shape: &'static ErrorCode) -> Result<T, Problem> {
     check_depth(bytes)?;
     // The path of a wrong field costs time on every field, so it is asked for only when something is wrong.
     let value = serde_json::from_slice(bytes).map_err(|error| explain::<T>(bytes, &error, shape))?;
@@ -54,7 +55,11 @@ fn check_depth(bytes: &[u8]) -> Result<(), Problem> {
     Ok(())
 }
 
-fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error, shape: &'static ErrorCode) -> Problem {
+fn explain<'a, T: Deserialize<'a>>(
+    bytes: &'a [u8],
+    error: &serde_json::Error,
+    shape: &'static ErrorCode,
+) -> Problem {
     if error.classify() != Category::Data {
         return Problem::new(&MALFORMED_JSON, error.to_string());
     }

@@ -67,7 +67,9 @@ pub(crate) async fn place(State(state): State<Shared>, request: Request) -> Resp
     let answer = match body::media_type(&parts.headers) {
         MediaType::Json => place_one(&state, &parts.headers, body).await,
         MediaType::Ndjson => bulk::place_many(&state, &parts.headers, body),
-        MediaType::Other => Err(body::unsupported(&parts.headers, "application/json or application/x-ndjson")),
+        MediaType::Xml | MediaType::Other => {
+            Err(body::unsupported(&parts.headers, "application/json or application/x-ndjson"))
+        }
     };
     answer.unwrap_or_else(IntoResponse::into_response)
 }
