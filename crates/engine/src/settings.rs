@@ -67,7 +67,7 @@ impl Default for Settings {
             archive_batch: 32,
             archive_share_percent: 10,
             records_layout: RecordsLayout::Object,
-            records_batch: 64,
+            records_batch: 32,
             records_concurrency: 4,
             records_poll_interval: Duration::ZERO,
             records_share_percent: 25,
