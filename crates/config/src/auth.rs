@@ -4,6 +4,7 @@ use ordermill_core::secret::SecretRef;
 use serde::{Deserialize, Deserializer};
 
 use crate::listen::Listen;
+use crate::period::Period;
 use crate::schema;
 
 /// `[auth]`
@@ -12,6 +13,8 @@ use crate::schema;
 pub struct Auth {
     /// The tokens there are.
     pub tokens: Vec<Token>,
+    /// How long a token is used before it is looked up again.
+    pub token_refresh: Period,
 }
 
 /// `[[auth.tokens]]`

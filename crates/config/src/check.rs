@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ordermill_core::id::CustomerId;
-use ordermill_core::limits::EVENT_BYTES_MAX;
+use ordermill_core::limits::{EVENT_BYTES_MAX, SUBMIT_INPUTS_MAX};
 use ordermill_core::mail::Email;
 
 use crate::auth::Token;
@@ -30,7 +30,9 @@ pub fn problems(config: &Config) -> Vec<(&'static str, String)> {
     report("wire.orchestrator.functions", functions(&config.wire.orchestrator.functions));
     report("records.batch_records", within(config.records.batch_records, 1, 100_000));
     report("records.batch_bytes", within(config.records.batch_bytes, EVENT_BYTES_MAX, 1024 * 1024 * 1024));
-    report("records.concurrency", within(config.records.concurrency, 1, 10_000));
+    report("records.queue_batch", within(config.records.queue_batch, 1, SUBMIT_INPUTS_MAX));
+    report("records.concurrency", within(config.records.concurrency, 1, 1_000));
+    report("records.share_percent", within(config.records.share_percent, 1, 100));
     report("http.connections_max", within(config.http.connections_max, 1, 1_000_000));
     report("http.requests_max", within(config.http.requests_max, 1, 1_000_000));
     report("http.waits_max", within(config.http.waits_max, 1, 1_000_000));

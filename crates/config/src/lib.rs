@@ -22,7 +22,7 @@ pub use effective::{Effective, Flag, Setting};
 pub use layer::Place;
 pub use listen::{Exposure, Listen};
 pub use ordermill_core::secret::SecretRef;
-pub use period::Period;
+pub use period::{Pause, Period};
 pub use problem::{ConfigError, Problem};
 pub use section::{
     Archive, Config, Http, Intake, Log, LogFormat, Notifications, Process, Provider, RecordLayout, Records, Roles,

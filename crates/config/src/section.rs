@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::auth::{self, Auth};
 use crate::backend::{Bus, Ledger, Mail, Objects, PaymentProvider};
 use crate::listen::{Exposure, Listen};
-use crate::period::Period;
+use crate::period::{Pause, Period};
 use crate::suggest::nearest;
 use crate::wire::Wire;
 
@@ -220,8 +220,14 @@ pub struct Records {
     pub batch_bytes: usize,
     /// How long a record waits for others; counts with the layout `batch`.
     pub batch_age: Period,
-    /// Objects written at once.
+    /// Records taken from the queue at once.
+    pub queue_batch: usize,
+    /// How long records are let come together before the next ones are taken from the queue.
+    pub poll_interval: Pause,
+    /// Writes under way at once.
     pub concurrency: usize,
+    /// Share of its time each of them may work while orders are on their way, in percent.
+    pub share_percent: u32,
 }
 
 /// How records become objects.
