@@ -25,7 +25,7 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8], shape: &'static Err
 }
 
 /// Looks at brackets alone, before anything is built or recurses.
-fn check_depth(bytes: &[u8]) -> Result<(), Problem> {
+pub(crate) fn check_depth(bytes: &[u8]) -> Result<(), Problem> {
     let mut depth = 0_usize;
     let mut in_text = false;
     let mut escaped = false;

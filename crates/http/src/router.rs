@@ -11,7 +11,7 @@ use crate::frame::FrameLayer;
 use crate::openapi::Document;
 use crate::problem::Problem;
 use crate::state::{App, Shared, State};
-use crate::{dead_letters, docs, feed, health, orders, products, stock, wire};
+use crate::{customers, dead_letters, docs, feed, health, orders, products, records, stock, wire};
 
 /// The interface as a router: for tests, and for hosts that bring their own server.
 pub fn router(app: App) -> Router {
@@ -53,7 +53,13 @@ fn working() -> OpenApiRouter<Shared> {
         .routes(routes!(orders::actions::retry))
         .routes(routes!(orders::actions::resolve))
         .routes(routes!(products::list, products::import))
-        .routes(routes!(products::get, products::put))
+        .routes(routes!(products::get, products::put, products::delete))
+        .routes(routes!(customers::list))
+        .routes(routes!(customers::get, customers::put, customers::delete))
+        .routes(routes!(customers::users::list))
+        .routes(routes!(customers::users::get, customers::users::put, customers::users::delete))
+        .routes(routes!(records::list, records::take))
+        .routes(routes!(records::get))
         .routes(routes!(stock::list))
         .routes(routes!(stock::get, stock::set))
         .routes(routes!(stock::adjust))

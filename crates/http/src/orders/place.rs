@@ -118,7 +118,7 @@ pub(crate) fn order_of(outcome: &Outcome) -> Result<&Arc<Order>, Problem> {
 }
 
 /// The order as its first event left it: what a request and all its repetitions are answered with.
-fn as_placed(order: &Arc<Order>) -> Arc<Order> {
+pub(crate) fn as_placed(order: &Arc<Order>) -> Arc<Order> {
     if order.version == 1 {
         return Arc::clone(order);
     }

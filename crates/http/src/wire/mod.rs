@@ -1,6 +1,7 @@
 //! The routes of the five systems that Ordermill replaces, one file each: thin adapters over the same ledger, with the paths, payloads and
 //! answers their clients know. What each answers is part of its contract and never changes.
 
+mod records;
 pub(crate) mod settings;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -9,5 +10,5 @@ use crate::state::Shared;
 
 /// Every wire route.
 pub(crate) fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new()
+    OpenApiRouter::new().merge(records::routes())
 }
