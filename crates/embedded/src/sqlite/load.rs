@@ -1,6 +1,7 @@
 //! What is read when a ledger is opened. It grows with open orders, products, live keys and parcels, not with the orders stored.
 
 mod index;
+mod parcels;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -36,6 +37,8 @@ use super::writer::lanes::Lanes;
 use super::writer::memory::{KeySweep, Memory};
 use super::{bus, read};
 
+pub(super) use parcels::{Behind, behind};
+
 /// Reads everything a ledger holds in memory.
 pub(super) fn load(conn: &Connection, options: &Options) -> Result<(Shared, Memory), StoreError> {
     // Keys and parcels are what may be millions; they are read beside everything else.
@@ -44,8 +47,8 @@ pub(super) fn load(conn: &Connection, options: &Options) -> Result<(Shared, Memo
         let parcels = scope.spawn(|| index::load(&options.path, &index::PARCELS));
         let shared = load_shared(conn, options)?;
         let keys = keys.join().map_err(|_| index::broken_off())?;
-        let (parcels, _) = parcels.join().map_err(|_| index::broken_off())??;
-        shared.parcels.begin(parcels);
+        let (rows, _) = parcels.join().map_err(|_| index::broken_off())??;
+        shared.parcels.begin(rows);
         let memory = load_memory(conn, &shared, keys?)?;
         Ok((shared, memory))
     })
@@ -190,5 +193,6 @@ fn load_memory(conn: &Connection, shared: &Shared, keys: (KeyIndex, i64)) -> Res
         stock_slot: shared.catalogue.read().values().map(|item| item.slot).max().unwrap_or(0),
         sweep: KeySweep { row: 0, next: Timestamp::MIN },
         customers: Customers::load(conn)?,
+        unwritten: parcels::load(conn, shared)?,
     })
 }

@@ -28,6 +28,14 @@ pub(super) struct HeldParcel {
     pub(super) trail: Trail,
 }
 
+/// A parcel whose row is behind its events.
+#[derive(Debug, Clone)]
+pub(super) struct UnwrittenParcel {
+    pub(super) held: HeldParcel,
+    /// What its row says; `None` while it has none.
+    pub(super) stored: Option<ParcelStatus>,
+}
+
 /// Parcels used last, in two generations: when the younger is full, the older is forgotten.
 #[derive(Debug, Default)]
 struct Recent {
@@ -60,6 +68,8 @@ impl Recent {
 
 #[derive(Debug, Default)]
 struct Shard {
+    /// Those whose rows are behind their events: what is here counts before the others, and is never forgotten.
+    unwritten: HashMap<ParcelId, UnwrittenParcel>,
     under_way: Recent,
     delivered: Recent,
 }
@@ -91,8 +101,33 @@ impl Parcels {
 
     /// The parcel, where it is in memory.
     pub(super) fn get(&self, id: &ParcelId) -> Option<HeldParcel> {
+        self.with_stored(id).map(|(held, _)| held)
+    }
+
+    /// The same with what its row says.
+    pub(super) fn with_stored(&self, id: &ParcelId) -> Option<(HeldParcel, Option<ParcelStatus>)> {
         let shard = self.shard(id).read();
-        shard.under_way.get(id).or_else(|| shard.delivered.get(id)).cloned()
+        if let Some(UnwrittenParcel { held, stored }) = shard.unwritten.get(id) {
+            return Some((held.clone(), *stored));
+        }
+        let held = shard.under_way.get(id).or_else(|| shard.delivered.get(id))?;
+        Some((held.clone(), Some(held.parcel.status)))
+    }
+
+    /// The parcel, where its row is behind its events.
+    pub(super) fn unwritten(&self, id: &ParcelId) -> Option<UnwrittenParcel> {
+        self.shard(id).read().unwritten.get(id).cloned()
+    }
+
+    /// Every parcel whose row is behind its events, by row.
+    pub(super) fn all_unwritten(&self) -> HashMap<u64, Arc<Parcel>> {
+        let mut all = HashMap::new();
+        for shard in &self.shards {
+            let shard = shard.read();
+            let unwritten = shard.unwritten.values();
+            all.extend(unwritten.map(|one| (one.held.trail.first(), Arc::clone(&one.held.parcel))));
+        }
+        all
     }
 
     /// The rows that may be the parcel's: mostly one, or none when it was never seen.
@@ -100,20 +135,27 @@ impl Parcels {
         self.rows.read().rows(id.as_str()).collect()
     }
 
-    /// Takes committed parcels in; those that are new are in the rows they bring along. The writer alone does this.
-    pub(super) fn put(&self, parcels: impl Iterator<Item = (HeldParcel, Option<i64>)>) {
+    /// Parcels were seen for the first time, and will be in these rows. The writer alone does this and what follows.
+    pub(super) fn found<'p>(&self, parcels: impl Iterator<Item = (&'p ParcelId, i64)>) {
         let mut rows = self.rows.write();
-        for (held, new_row) in parcels {
-            if let Some(row) = new_row {
-                rows.insert(held.parcel.id.as_str(), row);
-            }
-            let mut shard = self.shard(&held.parcel.id).write();
-            if held.parcel.status == ParcelStatus::Delivered {
-                shard.under_way.remove(&held.parcel.id);
-                shard.delivered.put(held, DELIVERED_HALF);
-            } else {
-                shard.under_way.put(held, UNDER_WAY_HALF);
-            }
+        parcels.for_each(|(id, row)| rows.insert(id.as_str(), row));
+    }
+
+    /// Takes in a committed parcel whose row is behind its events.
+    pub(super) fn put(&self, parcel: UnwrittenParcel) {
+        let id = parcel.held.parcel.id.clone();
+        self.shard(&id).write().unwritten.insert(id, parcel);
+    }
+
+    /// The parcel's row is written: from now on it is in memory only for a while.
+    pub(super) fn written(&self, id: &ParcelId) {
+        let mut shard = self.shard(id).write();
+        let Some(UnwrittenParcel { held, .. }) = shard.unwritten.remove(id) else { return };
+        if held.parcel.status == ParcelStatus::Delivered {
+            shard.under_way.remove(id);
+            shard.delivered.put(held, DELIVERED_HALF);
+        } else {
+            shard.under_way.put(held, UNDER_WAY_HALF);
         }
     }
 }
@@ -133,26 +175,44 @@ mod tests {
     }
 
     #[test]
-    fn those_under_way_stay_longest_and_all_are_found_on_disk() {
+    fn those_under_way_stay_longest() {
         let parcels = Parcels::default();
-        let row = |number: usize| i64::try_from(number).ok();
+        let put = |number: usize, status: ParcelStatus| {
+            let held = parcel(number, status);
+            let id = held.parcel.id.clone();
+            parcels.put(UnwrittenParcel { held, stored: None });
+            assert!(parcels.with_stored(&id).is_some_and(|(held, stored)| held.parcel.id == id && stored.is_none()));
+            parcels.written(&id);
+            assert!(parcels.unwritten(&id).is_none());
+        };
         let count = 4 * SHARDS * UNDER_WAY_HALF;
         let first = parcel(0, ParcelStatus::PickedUp).parcel.id.clone();
-        parcels.put(std::iter::once((parcel(0, ParcelStatus::PickedUp), Some(1))));
-        parcels.put((1..=count).map(|number| (parcel(number, ParcelStatus::Delivered), row(number + 1))));
+        put(0, ParcelStatus::PickedUp);
+        (1..=count).for_each(|number| put(number, ParcelStatus::Delivered));
         assert!(parcels.get(&first).is_some(), "what is delivered takes no room of those under way");
-        parcels.put(std::iter::once((parcel(0, ParcelStatus::Delivered), None)));
+        put(0, ParcelStatus::Delivered);
         assert_eq!(parcels.get(&first).map(|held| held.parcel.status), Some(ParcelStatus::Delivered));
-        let under_way = count + 1..=2 * count;
-        parcels.put(under_way.map(|number| (parcel(number, ParcelStatus::PickedUp), row(number + 1))));
+        (count + 1..=2 * count).for_each(|number| put(number, ParcelStatus::PickedUp));
         let held = |range: std::ops::RangeInclusive<usize>| {
             range.filter(|number| parcels.get(&parcel(*number, ParcelStatus::PickedUp).parcel.id).is_some()).count()
         };
         assert!(held(0..=count) <= 2 * SHARDS * DELIVERED_HALF);
         assert!((SHARDS * UNDER_WAY_HALF..=2 * SHARDS * UNDER_WAY_HALF).contains(&held(count + 1..=2 * count)));
-        for number in [0, 1, count, 2 * count] {
-            let id = parcel(number, ParcelStatus::PickedUp).parcel.id.clone();
-            assert!(parcels.rows(&id).contains(&row(number + 1).expect("small")), "{number}");
+    }
+
+    #[test]
+    fn what_is_not_written_is_never_forgotten() {
+        let parcels = Parcels::default();
+        let count = 3 * SHARDS * UNDER_WAY_HALF;
+        for number in 0..count {
+            parcels.put(UnwrittenParcel { held: parcel(number, ParcelStatus::Delivered), stored: None });
+        }
+        let ids = (0..count).map(|number| parcel(number, ParcelStatus::Delivered).parcel.id.clone());
+        parcels.found(ids.zip(1..).collect::<Vec<_>>().iter().map(|(id, row)| (id, *row)));
+        for number in 0..count {
+            let id = &parcel(number, ParcelStatus::Delivered).parcel.id;
+            assert!(parcels.unwritten(id).is_some());
+            assert!(parcels.rows(id).contains(&i64::try_from(number + 1).expect("small")), "{number}");
         }
     }
 }

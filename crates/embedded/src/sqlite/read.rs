@@ -20,7 +20,7 @@ use super::memory::Held;
 use super::trail::Trail;
 
 pub(super) use customers::{CUSTOMER_COLUMNS, customer, customer_of};
-pub(super) use parcels::{fold_parcel, parcel, parcel_trail};
+pub(super) use parcels::{fold_parcel, parcel, parcel_row};
 pub(super) use records::{fold_record, record};
 
 /// The places of an order's events; `None` when there is no such order.

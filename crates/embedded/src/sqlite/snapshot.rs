@@ -8,6 +8,7 @@ use std::path::Path;
 use ordermill_core::event::{Recorded, Subject, SubjectKind};
 use ordermill_core::id::{OrderId, OrderRef, ParcelId, RecordId};
 use ordermill_core::idempotency::Record;
+use ordermill_core::parcel::Parcel;
 use ordermill_core::record::Stored;
 use ordermill_ports::audit::{
     AuditError, CustomerHistory, LedgerSnapshot, OrderHistory, OrderRow, ParcelHistory, ParcelRow, ProductHistory,
@@ -111,6 +112,20 @@ fn parcel_row(row: &Row<'_>) -> Result<(ParcelId, ParcelRow), StoreError> {
     Ok((id, ParcelRow { status: parcel_status_of(row.get(1)?)?, version: row.get(2)? }))
 }
 
+/// The row as it will be, where it is behind the parcel's events only by what it may be behind.
+fn as_written_back(
+    behind: &load::Behind,
+    id: &ParcelId,
+    row: Option<ParcelRow>,
+    events: &[Recorded],
+) -> Option<ParcelRow> {
+    let version = row.as_ref().map_or(0, |row| row.version);
+    let may_lack = |(_, of_event): &&(u64, u32)| *of_event == version + 1;
+    let Some(_) = behind.get(id).and_then(|events| events.iter().find(may_lack)) else { return row };
+    let parcel = Parcel::fold(id.clone(), events.iter().map(|event| (&event.event, event.at)));
+    parcel.map(|parcel| ParcelRow { status: parcel.status, version: parcel.version }).or(row)
+}
+
 fn record_row(row: &Row<'_>) -> Result<(RecordId, RecordRow), StoreError> {
     let id = record_id_of(blob(row, 0)?)?;
     let key: Option<Box<str>> = row.get(1)?;
@@ -189,7 +204,11 @@ impl LedgerSnapshot for Snapshot {
     ) -> Result<(), AuditError> {
         let of = |subject: &Subject| if let Subject::Parcel(id) = subject { Some(id.clone()) } else { None };
         let sql = "SELECT id, status, version FROM parcels ORDER BY id";
-        self.each(SubjectKind::Parcel, sql, of, parcel_row, |id, row, events| visit(ParcelHistory { id, row, events }))
+        let behind = load::behind(&self.conn, &self.types)?;
+        self.each(SubjectKind::Parcel, sql, of, parcel_row, |id, row, events| {
+            let row = as_written_back(&behind, &id, row, &events);
+            visit(ParcelHistory { id, row, events })
+        })
     }
 
     fn each_record(

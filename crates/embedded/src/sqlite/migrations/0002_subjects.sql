@@ -24,6 +24,7 @@ INSERT INTO parcel_statuses (code, name) VALUES
     (1, 'picked_up'), (2, 'out_for_delivery'), (3, 'delivery_issue'), (4, 'delivered');
 
 -- What carriers call parcels is random, so they are stored in the order of their first reports and found by an index in memory.
+-- Rows follow their events with a delay: those of all events up to the counter `parcels_written` are there.
 CREATE TABLE parcels (
     first   INTEGER PRIMARY KEY, -- position of the parcel's first event
     id      TEXT    NOT NULL,
@@ -43,6 +44,8 @@ CREATE TABLE records (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX records_not_stored ON records (id) WHERE stored_key IS NULL;
+
+INSERT INTO counters (name, value) SELECT 'parcels_written', coalesce(max(position), 0) FROM events;
 
 -- These roles react to types of events that no earlier ledger holds, so they need not read it all to find that out.
 INSERT INTO cursors (role, position)

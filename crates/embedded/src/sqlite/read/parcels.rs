@@ -12,19 +12,19 @@ use super::super::error::StoreError;
 use super::super::parcels::HeldParcel;
 use super::super::trail::Trail;
 
-/// The places of a parcel's events: in the one of these rows that is the parcel's, if any is.
-pub(in super::super) fn parcel_trail(
+/// The places of a parcel's events, and the code of its status: in the one of these rows that is the parcel's, if any is.
+pub(in super::super) fn parcel_row(
     conn: &Connection,
     rows: &[i64],
     id: &ParcelId,
-) -> Result<Option<Trail>, StoreError> {
+) -> Result<Option<(Trail, i64)>, StoreError> {
     for first in rows {
-        let mut statement = conn.prepare_cached("SELECT id, trail FROM parcels WHERE first = ?1")?;
+        let mut statement = conn.prepare_cached("SELECT id, status, trail FROM parcels WHERE first = ?1")?;
         let mut found = statement.query([first])?;
         if let Some(row) = found.next()?
             && text(row, 0)? == id.as_str()
         {
-            return Trail::from_bytes(blob(row, 1)?).map(Some);
+            return Ok(Some((Trail::from_bytes(blob(row, 2)?)?, row.get(1)?)));
         }
     }
     Ok(None)
@@ -37,7 +37,7 @@ pub(in super::super) fn parcel(
     rows: &[i64],
     id: &ParcelId,
 ) -> Result<Option<HeldParcel>, StoreError> {
-    parcel_trail(conn, rows, id)?.map(|trail| fold_parcel(conn, types, id, trail)).transpose()
+    parcel_row(conn, rows, id)?.map(|(trail, _)| fold_parcel(conn, types, id, trail)).transpose()
 }
 
 /// Folds the events on a trail.

@@ -25,6 +25,7 @@ use super::super::totals::Totals;
 use super::super::trail::Trail;
 use super::customers::CustomersChange;
 use super::subjects::{StagedCustomer, StagedParcel, StagedRecord};
+use super::write_back::Written;
 
 /// An order as it was before this commit: what its row says.
 #[derive(Debug, Clone, Copy)]
@@ -106,6 +107,8 @@ pub(super) struct Overlay {
     pub(super) customers_seen: HashMap<CustomerId, Option<StagedCustomer>>,
     pub(super) parcels: HashMap<ParcelId, Option<StagedParcel>>,
     pub(super) records: HashMap<RecordId, Option<StagedRecord>>,
+    /// Rows of parcels that this commit writes.
+    pub(super) written: Written,
     /// Keys stored by this commit, with their rows.
     pub(super) new_keys: Vec<(IdempotencyKey, i64)>,
     /// Keys deleted by this commit, with their rows.
@@ -155,6 +158,7 @@ impl Overlay {
         self.mailbox_end = None;
         self.totals = Totals::default();
         self.customers = CustomersChange::default();
+        self.written = Written::default();
     }
 
     /// The product as this commit leaves it so far, to be changed.

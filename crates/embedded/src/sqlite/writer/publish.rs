@@ -9,7 +9,7 @@ use ordermill_ports::ledger::{Outcome, OutcomeSubject, SubmitError};
 
 use super::super::codec::int;
 use super::super::memory::Held;
-use super::super::parcels::HeldParcel;
+use super::super::parcels::{HeldParcel, UnwrittenParcel};
 use super::super::shared::Shared;
 use super::batch::Staged;
 use super::memory::{KeySweep, Memory};
@@ -42,7 +42,7 @@ pub(super) fn merge(shared: &Shared, memory: &mut Memory, committed: &mut Commit
         memory.keys.remove(&key, row);
     }
     merge_orders(shared, memory, overlay);
-    merge_parcels(shared, overlay);
+    merge_parcels(shared, memory, overlay);
     if !overlay.items.is_empty() {
         let mut catalogue = shared.catalogue.write();
         for (id, staged) in overlay.items.drain() {
@@ -73,15 +73,22 @@ fn merge_orders(shared: &Shared, memory: &mut Memory, overlay: &Overlay) {
     }
 }
 
-fn merge_parcels(shared: &Shared, overlay: &Overlay) {
-    if overlay.parcels.is_empty() {
-        return;
+fn merge_parcels(shared: &Shared, memory: &mut Memory, overlay: &Overlay) {
+    for staged in changed_parcels(overlay) {
+        memory.unwritten.insert(int(staged.trail.first()), staged.parcel.id.clone());
     }
-    let held = changed_parcels(overlay).map(|staged| {
+    shared.parcels.found(changed_parcels(overlay).filter(|staged| staged.is_new).map(|staged| {
+        let row = int(staged.trail.first());
+        (&staged.parcel.id, row)
+    }));
+    for staged in changed_parcels(overlay) {
         let held = HeldParcel { parcel: Arc::clone(&staged.parcel), trail: staged.trail.clone() };
-        (held, staged.before.is_none().then(|| int(staged.trail.first())))
-    });
-    shared.parcels.put(held);
+        shared.parcels.put(UnwrittenParcel { held, stored: staged.stored });
+    }
+    memory.unwritten.committed(&overlay.written);
+    for (_, id) in &overlay.written.rows {
+        shared.parcels.written(id);
+    }
 }
 
 /// Wakes everyone who waits for what the commit did.

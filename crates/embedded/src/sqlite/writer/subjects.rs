@@ -28,14 +28,16 @@ pub(super) struct StagedCustomer {
 pub(super) struct StagedParcel {
     pub(super) parcel: Arc<Parcel>,
     pub(super) trail: Trail,
-    /// As its row says; `None` for a parcel that this commit sees for the first time.
-    pub(super) before: Option<ParcelStatus>,
+    /// What its row says; `None` while it has none.
+    pub(super) stored: Option<ParcelStatus>,
+    /// Whether this commit sees it for the first time.
+    pub(super) is_new: bool,
     pub(super) changed: bool,
 }
 
 impl StagedParcel {
-    fn committed(held: HeldParcel) -> Self {
-        Self { before: Some(held.parcel.status), parcel: held.parcel, trail: held.trail, changed: false }
+    fn committed(held: HeldParcel, stored: Option<ParcelStatus>) -> Self {
+        Self { parcel: held.parcel, trail: held.trail, stored, is_new: false, changed: false }
     }
 }
 
@@ -75,11 +77,17 @@ impl Batch<'_, '_> {
         if self.overlay.parcels.contains_key(id) {
             return Ok(());
         }
-        let held = match self.shared.parcels.get(id) {
-            Some(held) => Some(held),
-            None => read::parcel(self.conn, &self.shared.types, &self.shared.parcels.rows(id), id)?,
+        let staged = match self.shared.parcels.with_stored(id) {
+            Some((held, stored)) => Some(StagedParcel::committed(held, stored)),
+            None => {
+                let held = read::parcel(self.conn, &self.shared.types, &self.shared.parcels.rows(id), id)?;
+                held.map(|held| {
+                    let stored = Some(held.parcel.status);
+                    StagedParcel::committed(held, stored)
+                })
+            }
         };
-        self.overlay.parcels.insert(id.clone(), held.map(StagedParcel::committed));
+        self.overlay.parcels.insert(id.clone(), staged);
         Ok(())
     }
 
@@ -136,7 +144,7 @@ impl Batch<'_, '_> {
                     *slot = Parcel::begin(id.clone(), &event, now).map(|parcel| {
                         let mut trail = Trail::default();
                         trail.push(position);
-                        StagedParcel { parcel: Arc::new(parcel), trail, before: None, changed: true }
+                        StagedParcel { parcel: Arc::new(parcel), trail, stored: None, is_new: true, changed: true }
                     });
                 }
                 None => {}
