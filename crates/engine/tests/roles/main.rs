@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod archive;
+mod gateways;
 mod lives;
 mod notifications;
 mod payments;
+mod records;
+mod tracking;
 mod world;
