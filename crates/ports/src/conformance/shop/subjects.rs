@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use jiff::SignedDuration;
+use ordermill_core::Timestamp;
 use ordermill_core::customer::Customer;
 use ordermill_core::event::{EventType, RecordReceived};
 use ordermill_core::id::{CustomerId, ParcelId, RecordId};
@@ -11,7 +12,6 @@ use ordermill_core::input::{Body, Input, ParcelReport, PutCustomer, TakeRecord};
 use ordermill_core::parcel::{Parcel, ParcelStatus, Verdict};
 use ordermill_core::record::{Record, Stored};
 use ordermill_core::refusal::Refusal;
-use ordermill_core::Timestamp;
 
 use super::Shop;
 use crate::ledger::{Outcome, OutcomeSubject};
