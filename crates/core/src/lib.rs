@@ -4,6 +4,7 @@
 //! all control flow of the business, [`order::Order::evolve`] folds what was decided, and [`process::TABLE`] shows the whole
 //! process on one screen. A wrong input is refused with a typed [`refusal::Refusal`]; nothing here panics on input.
 
+pub mod channel;
 pub mod customer;
 pub mod decide;
 pub mod event;
