@@ -57,6 +57,15 @@ impl Queries for SqliteLedger {
         self.readers.read(move |conn| Ok(read::order_ref(conn, &order_ref)?.map(|record| record.order_id))).await
     }
 
+    async fn orders_by_ref(&self, order_refs: &[OrderRef]) -> Result<Vec<Option<OrderId>>, QueryError> {
+        if order_refs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let order_refs = order_refs.to_vec();
+        let find = |conn: &_, order_ref: &_| Ok(read::order_ref(conn, order_ref)?.map(|record| record.order_id));
+        self.readers.read(move |conn| order_refs.iter().map(|order_ref| find(conn, order_ref)).collect()).await
+    }
+
     async fn list_orders(
         &self,
         filter: &OrderFilter,

@@ -29,6 +29,9 @@ pub async fn the_same_reference_is_the_same_order(harness: &dyn Harness) {
     assert_eq!(shop.backend.queries.order_by_ref(&order_ref).await.expect("readable"), Some(first.id));
     let unknown = "a-1".parse().expect("a sound reference");
     assert_eq!(shop.backend.queries.order_by_ref(&unknown).await.expect("readable"), None);
+    let many = [unknown.clone(), order_ref, unknown];
+    let found = shop.backend.queries.orders_by_ref(&many).await.expect("readable");
+    assert_eq!(found, [None, Some(first.id), None]);
     assert_eq!(shop.audit().await.orders.len(), 1);
 }
 
