@@ -3,9 +3,14 @@
 //! It is a tolerant reader: what a newer server adds is kept beside the known fields and shown, not refused.
 
 mod bulk;
+mod channels;
+mod customers;
 mod error;
+mod invoke;
 mod orders;
+mod parcels;
 mod products;
+mod records;
 mod sse;
 mod types;
 
@@ -15,8 +20,12 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 
 pub use bulk::{Answer, Answers};
+pub use channels::{Channel, Consumer, MessagePage};
+pub use customers::{Customer, CustomerPage};
 pub use error::{Error, Problem, Violation};
 pub use orders::{Listing, Placing};
+pub use parcels::{Parcel, ParcelPage, ReportResult};
+pub use records::{Record, RecordListing, RecordPage};
 pub use sse::{Live, Message};
 pub use types::{Attention, Event, Events, Line, Money, Order, OrderPage, Product, ProductPage, Stock, StockPage};
 

@@ -72,6 +72,7 @@ fn wire(config: &Config) -> WireSettings {
         tracking_auth: auth(wire.tracking.auth),
         records_token: config.records.token.clone(),
         records_strict: config.records.strict,
+        free_text_payment_is_ok: config.payments == config::PaymentProvider::Sandbox,
     }
 }
 
@@ -89,7 +90,10 @@ mod tests {
     #[test]
     fn the_defaults_of_the_configuration_are_those_of_the_parts() {
         let config = Config::with_defaults(Path::new("shop"));
-        assert_eq!(http(&config), ordermill_http::Settings::default());
+        let mut interface = ordermill_http::Settings::default();
+        // The default provider is the sandbox.
+        interface.wire.free_text_payment_is_ok = true;
+        assert_eq!(http(&config), interface);
         let (ours, theirs) = (engine(&config), ordermill_engine::Settings::default());
         assert_eq!(ours, theirs);
         assert_eq!(batch_limits(&config.records), BatchLimits::default());
