@@ -24,10 +24,10 @@ use super::statements::Statements;
 pub(in super::super) const WRITTEN: &str = "parcels_written";
 
 /// Parcels whose rows may wait, in about 16 MiB: each page of a table with a million of them takes two at once, on the average.
-const UNWRITTEN_MAX: usize = 32 * 1024;
+const UNWRITTEN_MAX: usize = if cfg!(test) { 256 } else { 32 * 1024 };
 
 /// Events behind the counter from which on rows are written although there is room: a start after a crash reads them in a moment.
-const BEHIND_MAX: u64 = 64 * 1024;
+const BEHIND_MAX: u64 = if cfg!(test) { 1_024 } else { 64 * 1024 };
 
 /// Rows written in one commit at least, once too many events are behind the counter.
 const ROWS_MIN: usize = 32;
@@ -168,4 +168,48 @@ fn write_row(
         Some(_) => sql.update_parcel.execute((row, status, version, trail))?,
     };
     Ok(one_row(written)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(row: i64) -> ParcelId {
+        ParcelId::new(&format!("parcel-{row}")).expect("a plain id")
+    }
+
+    #[test]
+    fn a_lap_ends_where_everything_before_it_is_written() {
+        let mut unwritten = Unwritten::new(10);
+        (0..5).for_each(|row| unwritten.insert(20 + row, id(row)));
+        let mut lap = Vec::new();
+        for (before, expected) in [(100, 10), (110, 10), (120, 10)] {
+            // Rows that come in before the hand wait for the next lap.
+            unwritten.insert(1, id(1));
+            let written = unwritten.next(2, before);
+            lap.extend(written.rows.iter().map(|(row, _)| *row));
+            unwritten.committed(&written);
+            assert_eq!(unwritten.written, expected, "{before}");
+        }
+        assert_eq!(lap, [1, 20, 21, 22, 23, 24]);
+        assert_eq!((unwritten.hand, unwritten.lap_began), (0, 120));
+        let written = unwritten.next(9, 130);
+        unwritten.committed(&written);
+        assert_eq!(
+            unwritten.written, 120,
+            "this lap began when every event up to there was in a row, or waited for one"
+        );
+        assert_eq!((unwritten.hand, unwritten.lap_began, unwritten.parcels.len()), (0, 130, 0));
+    }
+
+    #[test]
+    fn rows_are_due_when_there_are_many_or_they_are_old() {
+        let mut unwritten = Unwritten::new(0);
+        let full = i64::try_from(UNWRITTEN_MAX).expect("small");
+        (0..full).for_each(|row| unwritten.insert(row, id(row)));
+        assert_eq!(unwritten.due(0, 0, BEHIND_MAX), 0);
+        assert_eq!(unwritten.due(7, 9, BEHIND_MAX), 7);
+        assert_eq!(unwritten.due(7, 90, BEHIND_MAX + 1), 90);
+        assert_eq!(unwritten.due(0, 1, BEHIND_MAX + 1), ROWS_MIN);
+    }
 }
