@@ -139,7 +139,7 @@ mod tests {
         assert!(text.starts_with(&head), "{text}");
         assert_eq!(text.matches('\n').count(), 1);
         let expected = RecordObject { message_id: record.id, received_at: record.received_at, attempts: 3, data };
-        assert_eq!(RecordObject::parse_all(&line).expect("a document"), [expected.clone()]);
+        assert_eq!(RecordObject::parse_all(&line).expect("a document"), std::slice::from_ref(&expected));
         let twice = [line.as_slice(), line.as_slice()].concat();
         assert_eq!(RecordObject::parse_all(&twice).expect("two lines"), [expected.clone(), expected]);
     }

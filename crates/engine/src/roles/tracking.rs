@@ -7,8 +7,8 @@
 //! A parcel of an order that we do not know is dealt with at once. **An order that is placed later than the first reports of its
 //! parcel catches up with the next one**, which brings the earlier ones with it: until then the order does not show them.
 //!
-//! Orders are moved by one commit at a time. Two that overlap would read the same order and hand it the same moves, and a parcel
-//! that goes to and fro (out for delivery, issue, out for delivery) can take the same move twice.
+//! Orders are moved by one commit at a time: two that overlap would read the same order and hand it the same moves. Should that happen
+//! all the same (two processes, a commit of unknown outcome), the order takes each of them once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
