@@ -5,13 +5,14 @@ use serde_json::Value;
 use crate::Timestamp;
 use crate::event::{Placement, RecordReceived, Remedy, ReturnedLine};
 use crate::id::{
-    CorrelationId, CustomerId, IdempotencyKey, OrderId, OrderRef, ParcelId, PaymentMethod, ProductId, ProviderRef, RecordId,
+    CorrelationId, CustomerId, IdempotencyKey, OrderId, OrderRef, ParcelId, PaymentMethod, ProductId, ProviderRef,
+    RecordId,
 };
 use crate::idempotency::Fingerprint;
 use crate::mail::{Email, MailKind};
 use crate::money::{Currency, Money};
-use crate::payment::{DeclineReason, PaymentKey};
 use crate::parcel::ParcelStatus;
+use crate::payment::{DeclineReason, PaymentKey};
 use crate::process::Step;
 use crate::record::Stored;
 

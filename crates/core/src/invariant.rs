@@ -23,7 +23,7 @@ pub enum Invariant {
     StockBalance,
     /// The order's row is the fold of its events.
     OrderMatchesEvents,
-    /// The product's row is what its newest `product.put` says.
+    /// The product's row is what its newest events say.
     ProductMatchesEvents,
     /// The customer's row is what its newest events say.
     CustomerMatchesEvents,

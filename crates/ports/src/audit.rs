@@ -148,7 +148,10 @@ pub trait LedgerSnapshot: Send {
         visit: &mut dyn FnMut(OrderRef, OrderId) -> Result<(), AuditError>,
     ) -> Result<(), AuditError>;
     /// Every idempotency record.
-    fn each_key(&mut self, visit: &mut dyn FnMut(&str, idempotency::Record) -> Result<(), AuditError>) -> Result<(), AuditError>;
+    fn each_key(
+        &mut self,
+        visit: &mut dyn FnMut(&str, idempotency::Record) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError>;
     /// Where the last committed mail ends in the local mail file, in bytes.
     fn mailbox_end(&mut self) -> Result<Option<u64>, AuditError>;
     /// Orders in the ledger, for progress.

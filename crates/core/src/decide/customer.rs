@@ -21,8 +21,7 @@ pub(super) fn put(facts: &impl Facts, put: &PutCustomer) -> Result<Decision, Ref
         deleted: false,
         version: present.map_or(1, |customer| customer.version.saturating_add(1)),
     };
-    let is_same =
-        present.is_some_and(|present| Customer { version: present.version, ..customer.clone() } == *present);
+    let is_same = present.is_some_and(|present| Customer { version: present.version, ..customer.clone() } == *present);
     let events = if is_same { Vec::new() } else { vec![Event::CustomerPut(customer)] };
     Ok(Decision::about(Subject::Customer(put.customer_id.clone()), events))
 }

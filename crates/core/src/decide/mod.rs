@@ -159,7 +159,9 @@ fn without_order(facts: &impl Facts, input: &Input) -> Result<Decision, Refusal>
             catalogue::delete_product(facts, product_id, *expected_version)
         }
         Body::PutCustomer(put) => customer::put(facts, put),
-        Body::DeleteCustomer { customer_id, expected_version } => customer::delete(facts, customer_id, *expected_version),
+        Body::DeleteCustomer { customer_id, expected_version } => {
+            customer::delete(facts, customer_id, *expected_version)
+        }
         Body::Track(report) => Ok(track::report(facts, report)),
         Body::TakeRecord(take) => Ok(record::take(facts, take)),
         Body::RecordStored { record_id, stored } => record::stored(facts, *record_id, stored),

@@ -263,6 +263,27 @@ fn optional_fields_may_be_missing() {
     assert_eq!(serde_json::from_str::<Value>(&event.data()).expect("JSON"), data, "and none is made up");
 }
 
+/// The same for every later type: each of these fields is left out by callers who have nothing to say there.
+#[test]
+fn optional_fields_of_other_types_may_be_missing() {
+    update_where_asked();
+    for (kind, optional) in [
+        ("customer.put", &["email", "address", "metadata"][..]),
+        ("tracking.moved", &["correlation_id"]),
+        ("tracking.late", &["correlation_id"]),
+        ("tracking.refused", &["correlation_id"]),
+        ("record.received", &["occurred_at", "correlation_id"]),
+        ("product.put", &["description"]),
+    ] {
+        let golden = fs::read(folder().join(file_name(kind, 1))).expect("the file can be read");
+        let mut data: Value = serde_json::from_slice(&golden).expect("the file is JSON");
+        let fields = data.as_object_mut().expect("an object");
+        assert!(optional.iter().all(|field| fields.remove(*field).is_some()), "{kind} has all of {optional:?}");
+        let event = Event::from_parts(kind, 1, data.to_string().as_bytes()).expect("optional fields may be missing");
+        assert_eq!(serde_json::from_str::<Value>(&event.data()).expect("JSON"), data, "and none is made up");
+    }
+}
+
 #[test]
 fn what_a_newer_program_wrote_is_named() {
     let newer = Event::from_parts("order.placed", 2, b"{}");

@@ -209,7 +209,7 @@ pub async fn concurrent_reports_move_a_parcel_once(harness: &dyn Harness) {
 /// A parcel takes so many events and no more; what it knows it still knows.
 pub async fn a_parcel_takes_so_many_events(harness: &dyn Harness) {
     let shop = Shop::open(harness).await;
-    let status = |minutes: u32| if minutes % 2 == 0 { OutForDelivery } else { DeliveryIssue };
+    let status = |minutes: u32| if minutes.is_multiple_of(2) { OutForDelivery } else { DeliveryIssue };
     let reports = (0..PARCEL_EVENTS_MAX).map(|minutes| Submission::new(report("p-1", status(minutes), minutes.into())));
     for result in shop.submit(reports.collect()).await {
         assert_eq!(verdict(result.as_ref().expect("answered")).1, Moved);

@@ -33,7 +33,7 @@ pub async fn an_unpaid_order_is_called_off(harness: &dyn Harness) {
         let outcome = shop.ask(cancel_unpaid(id)).await.expect("it can be called off");
         let order = outcome.order().expect("an order");
         assert_eq!((order.status, order.cancel_reason.as_deref()), (Status::Cancelled, Some("sync_timeout")));
-        assert_eq!(due_request(order).is_some(), true, "the authorize is found out, or the hold let go of");
+        assert!(due_request(order).is_some(), "the authorize is found out, or the hold let go of");
         let events = shop.events(id).await;
         assert_eq!(events.contains(&EventType::PaymentVoidRequested), status != Status::Placed);
         assert_eq!(events.contains(&EventType::InventoryReleased), status == Status::Reserved);

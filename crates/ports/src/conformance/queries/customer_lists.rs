@@ -11,7 +11,7 @@ const NAMES: [&str; 9] = ["Zebra", "a", "apple", "apple-2", "b", "c 1", "z", "~"
 
 /// Every third is deleted, and of those the first comes back.
 fn is_deleted(number: usize) -> bool {
-    number % 3 == 0 && number > 0
+    number > 0 && number.is_multiple_of(3)
 }
 
 /// What is not there is not there.
@@ -29,7 +29,7 @@ pub async fn customers_are_listed_by_id(harness: &dyn Harness) {
     let shop = Shop::open(harness).await;
     for (number, name) in NAMES.iter().enumerate().rev() {
         shop.put_customer(shop.customer(name)).await;
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             let gone = Body::DeleteCustomer { customer_id: customer(name), expected_version: None };
             shop.ask_customer(gone).await.expect("they are there");
         }
@@ -56,7 +56,7 @@ pub async fn deleted_products_are_hidden(harness: &dyn Harness) {
     let shop = Shop::open(harness).await;
     for (number, name) in NAMES.iter().enumerate().rev() {
         shop.sell(name, 5).await;
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             let gone = Body::DeleteProduct { product_id: product(name), expected_version: None };
             shop.ask(Input::new(gone)).await.expect("it is there");
         }
