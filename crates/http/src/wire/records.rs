@@ -23,11 +23,11 @@ use utoipa_axum::routes;
 use crate::body;
 use crate::correlation;
 use crate::json::check_depth;
-use crate::openapi::WireProblems;
-use crate::problem::{Problem, ProblemDocument};
+use crate::problem::Problem;
 use crate::records;
 use crate::representation::json;
 use crate::state::{Shared, State as Inner};
+use crate::wire::refusals::wire_refusals;
 
 mod instant;
 
@@ -100,6 +100,25 @@ pub(crate) struct Health {
     status: &'static str,
 }
 
+wire_refusals! {
+    /// Of handing over messages.
+    SendRefusals: Refused = [
+        400 "`Invalid payload`, `Missing email_timestream`, `Invalid email_timestream format`, or another missing field in strict mode.",
+        401 "`Invalid token`.",
+        408 "The message came too slowly.",
+        413 "`Payload too large`.",
+        431 "The headers are too large.",
+        500 "Something went wrong here.",
+        503 "`Token unavailable` or `Queue unavailable`: nothing was taken.",
+    ];
+    /// Of asking how it is.
+    HealthRefusals: Refused = [
+        431 "The headers are too large.",
+        500 "Something went wrong here.",
+        503 "Too much is under way.",
+    ];
+}
+
 const fn refused(status: StatusCode, error: &'static str) -> Refused {
     Refused { status, error }
 }
@@ -117,13 +136,17 @@ impl Refused {
 impl From<Problem> for Refused {
     fn from(problem: Problem) -> Self {
         match problem.code.status {
+            StatusCode::BAD_REQUEST => Self::PAYLOAD,
             StatusCode::PAYLOAD_TOO_LARGE => Self::TOO_LARGE,
             StatusCode::SERVICE_UNAVAILABLE => Self::NO_QUEUE,
-            StatusCode::REQUEST_TIMEOUT => refused(StatusCode::REQUEST_TIMEOUT, "Request timeout"),
-            status if status.is_client_error() => Self::PAYLOAD,
-            _ => refused(StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
+            status => refused(status, problem.code.title),
         }
     }
+}
+
+/// A problem in the words of this frontend.
+pub(super) fn refuse(problem: Problem) -> Response {
+    Refused::from(problem).into_response()
 }
 
 impl IntoResponse for Refused {
@@ -140,7 +163,7 @@ impl IntoResponse for Refused {
 #[utoipa::path(
     get, path = "/", tag = "wire: records", operation_id = "queue_health",
     responses(
-        WireProblems,
+        HealthRefusals,
         (status = 200, description = "It lives.", content((Health = "application/json"), (String = "text/html"))),
     )
 )]
@@ -160,14 +183,8 @@ pub(crate) async fn health(headers: HeaderMap) -> Response {
     post, path = "/", tag = "wire: records", operation_id = "queue_send",
     request_body = Message,
     responses(
-        WireProblems,
         (status = 200, description = "Durable; its object is written soon after.", body = Sent),
-        (status = 400, description = "`Invalid payload`, `Missing email_timestream`, `Invalid email_timestream format`, or another missing field in strict mode.", body = Refused),
-        (status = 401, description = "`Invalid token`.", body = Refused),
-        (status = 408, description = "`Request timeout`.", body = Refused),
-        (status = 413, description = "`Payload too large`.", body = Refused),
-        (status = 500, description = "`Internal error`.", content((Refused = "application/json"), (ProblemDocument<'_> = "application/problem+json"))),
-        (status = 503, description = "`Token unavailable` or `Queue unavailable`: nothing was taken.", content((Refused = "application/json"), (ProblemDocument<'_> = "application/problem+json"))),
+        SendRefusals,
     )
 )]
 pub(crate) async fn send(State(state): State<Shared>, request: Request) -> Response {
@@ -183,14 +200,8 @@ pub(crate) async fn send(State(state): State<Shared>, request: Request) -> Respo
     post, path = "/message", tag = "wire: records", operation_id = "queue_send_message",
     request_body = Message,
     responses(
-        WireProblems,
         (status = 200, description = "Durable; its object is written soon after.", body = Sent),
-        (status = 400, description = "`Invalid payload`, `Missing email_timestream`, `Invalid email_timestream format`, or another missing field in strict mode.", body = Refused),
-        (status = 401, description = "`Invalid token`.", body = Refused),
-        (status = 408, description = "`Request timeout`.", body = Refused),
-        (status = 413, description = "`Payload too large`.", body = Refused),
-        (status = 500, description = "`Internal error`.", content((Refused = "application/json"), (ProblemDocument<'_> = "application/problem+json"))),
-        (status = 503, description = "`Token unavailable` or `Queue unavailable`: nothing was taken.", content((Refused = "application/json"), (ProblemDocument<'_> = "application/problem+json"))),
+        SendRefusals,
     )
 )]
 pub(crate) async fn send_message(state: State<Shared>, request: Request) -> Response {
