@@ -5,13 +5,15 @@ use std::convert::Infallible;
 use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
 use ordermill_core::Timestamp;
-use ordermill_core::id::{CustomerId, OrderId, ProductId, RecordId};
+use ordermill_core::id::{CustomerId, OrderId, ParcelId, ProductId, RecordId};
 use ordermill_core::intake::Violation;
 use ordermill_core::limits::{PAGE_ENTRIES_DEFAULT, PAGE_ENTRIES_MAX};
 use ordermill_ports::queries::Deleted;
 
 use crate::cursor::Cursor;
-use crate::error_code::{CUSTOMER_NOT_FOUND, INVALID_QUERY, ORDER_NOT_FOUND, PRODUCT_NOT_FOUND, RECORD_NOT_FOUND};
+use crate::error_code::{
+    CUSTOMER_NOT_FOUND, INVALID_QUERY, ORDER_NOT_FOUND, PARCEL_NOT_FOUND, PRODUCT_NOT_FOUND, RECORD_NOT_FOUND,
+};
 use crate::problem::Problem;
 
 /// The parameters of a request, taken one by one; what is left at the end is unknown and refused.
@@ -127,6 +129,8 @@ path_ids! {
     ProductPath(ProductId) = PRODUCT_NOT_FOUND, "a product's id";
     /// The customer named in the path.
     CustomerPath(CustomerId) = CUSTOMER_NOT_FOUND, "a customer's id";
+    /// The parcel named in the path.
+    ParcelPath(ParcelId) = PARCEL_NOT_FOUND, "a parcel's id";
     /// The record named in the path.
     RecordPath(RecordId) = RECORD_NOT_FOUND, "the id of a record, such as rec_0198…";
 }

@@ -2,6 +2,7 @@
 
 mod clock;
 mod ledger;
+mod live;
 mod secrets;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use tower::ServiceExt as _;
 
 use clock::TestClock;
 pub use ledger::{Fault, FaultyLedger};
+pub use live::Live;
 use secrets::{TestSecrets, tokens};
 
 /// A running interface without a network.

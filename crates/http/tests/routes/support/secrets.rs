@@ -25,18 +25,24 @@ impl TestSecrets {
 impl Secrets for TestSecrets {
     async fn reveal(&self, reference: &SecretRef) -> Result<Revealed, SecretError> {
         match reference {
-            SecretRef::Env(name) if !self.0.load(Ordering::Relaxed) => Revealed::new(reference, &format!("{name}-secret")),
+            SecretRef::Env(name) if !self.0.load(Ordering::Relaxed) => {
+                Revealed::new(reference, &format!("{name}-secret"))
+            }
             _ => Err(SecretError::new(reference, "the vault at /secret/path is away")),
         }
     }
 }
 
-/// `writer-secret` may place orders and report parcels, `reader-secret` may do nothing.
+/// `writer-secret` may place orders and report parcels, `tracker-secret` may read where these are, `viewer-secret` may read orders, `reader-secret` may do nothing.
 pub fn tokens() -> Vec<Token> {
     let token = |name: &str, scopes: &[&str]| Token {
         reference: SecretRef::Env(name.to_owned()),
         subject: CustomerId::new(&format!("user-{name}")).unwrap(),
         scopes: scopes.iter().map(|scope| Box::from(*scope)).collect::<BTreeSet<_>>(),
     };
-    vec![token("writer", &["orders:write", "tracking:write"]), token("reader", &[])]
+    vec![
+        token("writer", &["orders:write", "tracking:write"]),
+        token("tracker", &["tracking:read"]),
+        token("reader", &[]),
+    ]
 }
