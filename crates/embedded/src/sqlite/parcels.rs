@@ -119,13 +119,14 @@ impl Parcels {
         self.shard(id).read().unwritten.get(id).cloned()
     }
 
-    /// Every parcel whose row is behind its events, by row.
-    pub(super) fn all_unwritten(&self) -> HashMap<u64, Arc<Parcel>> {
+    /// Every parcel whose row is behind its events and lies before this one, by row.
+    pub(super) fn all_unwritten(&self, before: u64) -> HashMap<u64, Arc<Parcel>> {
         let mut all = HashMap::new();
         for shard in &self.shards {
             let shard = shard.read();
-            let unwritten = shard.unwritten.values();
-            all.extend(unwritten.map(|one| (one.held.trail.first(), Arc::clone(&one.held.parcel))));
+            let unwritten = shard.unwritten.values().map(|one| (one.held.trail.first(), &one.held.parcel));
+            let listed = unwritten.filter(|(first, _)| *first < before);
+            all.extend(listed.map(|(first, parcel)| (first, Arc::clone(parcel))));
         }
         all
     }

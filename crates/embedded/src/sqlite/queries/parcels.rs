@@ -44,11 +44,11 @@ pub(super) fn parcels(
     before: Option<Position>,
     limit: usize,
 ) -> Result<Page<Arc<Parcel>, Position>, StoreError> {
+    let before = before.map_or(u64::MAX, |before| before.0);
     // Taken before the moment of the rows: what is written in between is in both, and counts as it was here.
-    let unwritten = shared.parcels.all_unwritten();
+    let unwritten = shared.parcels.all_unwritten(before);
     // One moment for all statements: a parcel that moves from one status to another is seen once.
     let _moment = conn.unchecked_transaction()?;
-    let before = before.map_or(u64::MAX, |before| before.0);
     let wanted = limit.saturating_add(1);
     let mut codes: Vec<i64> = statuses.iter().copied().map(parcel_status_code).collect();
     codes.sort_unstable();
@@ -64,7 +64,7 @@ pub(super) fn parcels(
         written(conn, sql, Some(code), before, wanted, &unwritten, &mut found)?;
     }
     let fits = |parcel: &Parcel| statuses.is_empty() || statuses.contains(&parcel.status);
-    let in_memory = unwritten.into_iter().filter(|(first, parcel)| *first < before && fits(parcel));
+    let in_memory = unwritten.into_iter().filter(|(_, parcel)| fits(parcel));
     found.extend(in_memory.map(|(first, parcel)| (first, Found::Parcel(parcel))));
     found.sort_unstable_by_key(|(first, _)| std::cmp::Reverse(*first));
     let more = found.len() > limit;
