@@ -10,6 +10,9 @@ pub enum Error {
     /// The address is none.
     #[error("{0:?} is no address of a server; one looks like http://127.0.0.1:7070")]
     Url(String),
+    /// The token cannot be sent. It is not repeated here.
+    #[error("the token holds characters that no header may hold")]
+    Token,
     /// The client could not be set up.
     #[error("the HTTP client could not be set up: {0}")]
     Setup(#[source] reqwest::Error),

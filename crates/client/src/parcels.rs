@@ -85,7 +85,7 @@ impl Client {
     /// Follows one parcel from its first event on.
     #[must_use]
     pub fn follow_parcel(&self, id: &str) -> Live<Event> {
-        Live::new(self, &["v1", "tracking", id, "events", "stream"])
+        Live::new(self, &["v1", "tracking", id, "stream"])
     }
 
     /// One page of parcels in one of these states; in any, where none is named.

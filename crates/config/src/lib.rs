@@ -39,5 +39,6 @@ pub const FILE_NAME: &str = "ordermill.toml";
 /// What every environment name of ours begins with.
 pub const ENV_PREFIX: &str = "ORDERMILL_";
 
-/// Environment names that are ours but no option of the server: the address the command line talks to, and the file to read.
-pub const ENV_OTHER: [&str; 2] = ["ORDERMILL_URL", "ORDERMILL_CONFIG"];
+/// Environment names that are ours but no option of the server: the address the command line talks to, the token it shows there, and
+/// the file to read.
+pub const ENV_OTHER: [&str; 3] = ["ORDERMILL_URL", "ORDERMILL_TOKEN", "ORDERMILL_CONFIG"];

@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use ordermill_client::Client;
-use ordermill_config::{Effective, Flag};
+use ordermill_config::{Effective, Flag, SecretRef};
+use ordermill_embedded::secrets::LocalSecrets;
+use ordermill_ports::Secrets as _;
 
+use super::block_on;
 use crate::exit::Usage;
 
 /// Arguments of every command.
@@ -22,12 +25,20 @@ pub struct ServerArgs {
     /// The server's address
     #[arg(long, global = true, value_name = "URL", env = "ORDERMILL_URL", default_value = "http://127.0.0.1:7070")]
     pub url: String,
+    /// Where the token to show is found, env:NAME or file:PATH; for servers that ask for one
+    #[arg(long, global = true, value_name = "REFERENCE", env = "ORDERMILL_TOKEN")]
+    pub token: Option<SecretRef>,
 }
 
 impl ServerArgs {
     /// A client of that server.
     pub fn client(&self) -> Result<Client> {
-        Ok(Client::new(&self.url)?)
+        let client = Client::new(&self.url)?;
+        let Some(reference) = &self.token else { return Ok(client) };
+        let secrets = LocalSecrets::new("");
+        let token =
+            block_on(async { secrets.reveal(reference).await.map_err(|error| Usage(error.to_string()).into()) })?;
+        Ok(client.with_token(token.expose())?)
     }
 }
 

@@ -21,18 +21,18 @@ pub struct Args {
 enum Command {
     /// List the channels: who reads each, how far behind, and what was given up.
     List,
-    /// Show the newest messages of a channel, and go on with those that come, until Ctrl-C.
+    /// Show the newest messages of a channel or a dead-letter channel, and go on with those that come, until Ctrl-C.
     Tail {
         /// The channel
         channel: String,
         /// Begin with this many of those that are there
-        #[arg(long, value_name = "N", default_value_t = 10)]
-        last: usize,
+        #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=500))]
+        last: u16,
         /// End when those are shown
         #[arg(long)]
         no_follow: bool,
     },
-    /// Show messages of a channel from its beginning, without taking them from anybody.
+    /// Show messages of a channel or a dead-letter channel from its beginning, without taking them from anybody.
     Peek {
         /// The channel
         channel: String,
@@ -121,9 +121,9 @@ fn peek(messages: &[Event], full: bool, global: &Global) -> Result<()> {
     Ok(())
 }
 
-async fn tail(client: &Client, channel: &str, last: usize, follow: bool, global: &Global) -> Result<()> {
+async fn tail(client: &Client, channel: &str, last: u16, follow: bool, global: &Global) -> Result<()> {
     let show = |message: &Event| if global.json { output::json(message) } else { print(message) };
-    let page = client.last_messages(channel, last).await?;
+    let page = client.last_messages(channel, usize::from(last)).await?;
     page.messages.iter().try_for_each(show)?;
     if !follow {
         return Ok(());
@@ -134,12 +134,19 @@ async fn tail(client: &Client, channel: &str, last: usize, follow: bool, global:
     }
 }
 
-/// One message: when, about what, what happened, and the plain fields of what it says.
 fn print(message: &Event) -> std::io::Result<()> {
+    output::line(line(message))
+}
+
+/// One message: when, about what, what happened, the plain fields of what it says, and why it was given up.
+fn line(message: &Event) -> String {
+    let text = |value: &serde_json::Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
     let subject = message.other.get("subject").and_then(|subject| subject.as_str()).unwrap_or_default();
-    output::line(
-        format_args!("{}  {subject:<36}  {}", output::moment(message.time), event_line(message)).to_string().trim_end(),
-    )
+    let mut line = format!("{}  {subject:<36}  {}", output::moment(message.time), event_line(message));
+    if let Some(letter) = message.other.get("dead_letter") {
+        line.push_str(&format!(", given up by {}: {}", text(letter, "role"), text(letter, "reason")));
+    }
+    line.trim_end().to_owned()
 }
 
 #[cfg(test)]
@@ -163,5 +170,16 @@ mod tests {
         assert_eq!((two.len(), &*two[0][0], &*two[0][2], &*two[0][5]), (2, "order_queue", "1,200", "2"));
         assert_eq!((&*two[1][0], &*two[1][1], &*two[1][4]), ("", "archive", ""));
         assert_eq!(rows(&channel(serde_json::json!([])))[0][1], "nobody");
+    }
+    #[test]
+    fn a_message_is_one_line_with_why_it_was_given_up() {
+        let message: Event = serde_json::from_value(serde_json::json!({
+            "id": "1", "type": "order.placed", "time": "2026-01-01T00:00:00Z", "subject": "ord_1", "data": { "customer_id": "7" },
+            "dead_letter": { "id": 3, "role": "payments", "reason": "cannot be read", "tries": 4 },
+        }))
+        .expect("a message");
+        let line = line(&message);
+        assert!(line.contains("ord_1") && line.contains("order.placed"), "{line}");
+        assert!(line.ends_with("customer_id 7, given up by payments: cannot be read"), "{line}");
     }
 }

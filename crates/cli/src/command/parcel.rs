@@ -85,8 +85,7 @@ async fn get(id: &str, with_events: bool, client: &Client, global: &Global) -> R
     let mut rows = vec![("parcel", parcel.parcel_id.clone()), ("status", parcel.status.clone())];
     rows.push(("seen", output::moment(parcel.seen_at)));
     rows.extend(parcel.delivered_at.map(|at| ("delivered", output::moment(at))));
-    let order = parcel.other.get("order_id").and_then(|id| id.as_str());
-    rows.extend(order.map(|id| ("order", id.to_owned())));
+    rows.extend(order_id(&parcel).map(|id| ("order", id.to_owned())));
     for (name, value) in rows {
         output::line(format_args!("{name:<10} {value}"))?;
     }
@@ -95,6 +94,11 @@ async fn get(id: &str, with_events: bool, client: &Client, global: &Global) -> R
         timeline(&events)?;
     }
     Ok(Exit::Ok)
+}
+
+/// The order it belongs to, when it is one of ours.
+fn order_id(parcel: &Parcel) -> Option<&str> {
+    parcel.other.get("order_id").and_then(|id| id.as_str())
 }
 
 async fn list(pages: PageArgs, statuses: &[String], client: &Client, global: &Global) -> Result<Exit> {
@@ -107,8 +111,11 @@ async fn list(pages: PageArgs, statuses: &[String], client: &Client, global: &Gl
         output::json_lines(&listed.entries)?;
         return Ok(Exit::Ok);
     }
-    let row = |parcel: Parcel| vec![parcel.parcel_id, parcel.status, output::moment(parcel.seen_at)];
-    let columns = [("parcel", Align::Left), ("status", Align::Left), ("seen", Align::Left)];
+    let row = |parcel: Parcel| {
+        let order = order_id(&parcel).unwrap_or_default().to_owned();
+        vec![parcel.parcel_id, parcel.status, output::moment(parcel.seen_at), order]
+    };
+    let columns = [("parcel", Align::Left), ("status", Align::Left), ("seen", Align::Left), ("order", Align::Left)];
     output::table(&columns, listed.entries.into_iter().map(row).collect())?;
     pages::hint(listed.is_more, global)?;
     Ok(Exit::Ok)
