@@ -36,18 +36,18 @@ impl World {
         Self::with_settings(Provider::willing(), Policy::default(), settings).await
     }
 
-    async fn take(&self, number: u32) -> RecordId {
+    pub async fn take(&self, number: u32) -> RecordId {
         let record_id = RecordId::from_uuid(uuid::Uuid::now_v7());
         let received = RecordReceived { data: data(number), occurred_at: None, correlation_id: None };
         self.submit(Body::TakeRecord(Box::new(TakeRecord { record_id, received }))).await;
         record_id
     }
 
-    async fn record(&self, id: RecordId) -> Arc<Record> {
+    pub async fn record(&self, id: RecordId) -> Arc<Record> {
         self.memory.record(id).await.unwrap().unwrap()
     }
 
-    async fn wait_until_stored(&self, id: RecordId) -> Arc<Record> {
+    pub async fn wait_until_stored(&self, id: RecordId) -> Arc<Record> {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             let record = self.record(id).await;

@@ -33,7 +33,7 @@ fn report(parcel: &str, status: ParcelStatus, second: i64) -> Submission {
 
 impl World {
     /// The carrier's reports of one parcel, in one request.
-    async fn track(&self, parcel: &str, reports: &[(ParcelStatus, i64)]) {
+    pub async fn track(&self, parcel: &str, reports: &[(ParcelStatus, i64)]) {
         let reports = reports.iter().map(|(status, second)| report(parcel, *status, *second)).collect();
         for result in self.memory.submit(Source::Live, reports).await {
             result.unwrap();

@@ -18,6 +18,7 @@ use ordermill_ports::{Bus, Ledger, Outcome, Queries, Random, Source};
 use serde_json::json;
 
 use crate::gateways::{Ahead, Postbox, Provider, Shelf, Shuffled, Unreliable};
+use crate::reads::Reads;
 
 /// Roles that a test runs.
 pub const ROLES: [Role; 7] =
@@ -31,6 +32,7 @@ pub struct World {
     pub postbox: Arc<Postbox>,
     pub shelf: Arc<Shelf>,
     pub clock: Arc<Ahead>,
+    pub reads: Arc<Reads>,
     running: Option<Running>,
 }
 
@@ -61,6 +63,7 @@ impl World {
         let memory = MemoryLedger::new(policy, Arc::clone(&clock) as _, 10_000);
         let world = Self {
             ledger: Arc::new(Unreliable::over(Arc::clone(&memory))),
+            reads: Arc::new(Reads::of(Arc::clone(&memory))),
             memory,
             provider: Arc::new(provider),
             postbox: Arc::default(),
@@ -85,7 +88,7 @@ impl World {
     fn parts(&self) -> Parts {
         Parts {
             ledger: Arc::clone(&self.ledger) as _,
-            queries: Arc::clone(&self.memory) as _,
+            queries: Arc::clone(&self.reads) as _,
             bus: Arc::clone(&self.memory) as _,
             payments: Arc::clone(&self.provider) as _,
             mailer: Arc::clone(&self.postbox) as _,
