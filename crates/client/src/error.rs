@@ -43,6 +43,16 @@ pub enum Error {
         /// The beginning of the body.
         body: String,
     },
+    /// A function was not invoked.
+    #[error("{function} was not invoked ({status}): {message}")]
+    NotInvoked {
+        /// Its name.
+        function: String,
+        /// The HTTP status.
+        status: u16,
+        /// Why.
+        message: String,
+    },
     /// The answer has another shape than expected.
     #[error("the server's answer ({status}) cannot be read: {source}: {body}")]
     Unreadable {

@@ -16,6 +16,32 @@ impl Client {
     pub async fn invoke(&self, function: &str, payload: Vec<u8>) -> Result<Value, Error> {
         let path = [API_VERSION, "functions", function, "invocations"];
         let request = self.request(Method::POST, &path).header("Content-Type", "application/json").body(payload);
-        self.read(request).await
+        self.read(request).await.map_err(|error| said(function, error))
+    }
+}
+
+/// Invocations that fail have a body of their own: `{"Type","Message"}`.
+fn said(function: &str, error: Error) -> Error {
+    let Error::Unexpected { status, body } = &error else { return error };
+    let answer: Option<Value> = serde_json::from_str(body).ok();
+    match answer.as_ref().and_then(|answer| answer["Message"].as_str()) {
+        Some(message) => {
+            Error::NotInvoked { function: function.to_owned(), status: *status, message: message.to_owned() }
+        }
+        None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_failed_invocation_says_is_told() {
+        let answer = |body: &str| said("f", Error::Unexpected { status: 404, body: body.to_owned() }).to_string();
+        let told = answer(r#"{"Type":"User","Message":"Function not found: f"}"#);
+        assert_eq!(told, "f was not invoked (404): Function not found: f");
+        assert!(answer("<html>").contains("without a problem document"));
+        assert!(answer("{}").contains("without a problem document"));
     }
 }

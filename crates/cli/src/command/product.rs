@@ -141,7 +141,11 @@ fn show(products: &[Product], global: &Global) -> Result<Exit> {
         return Ok(Exit::Ok);
     }
     let rows = products.iter().map(|product| {
-        let active = if product.active { "" } else { "not sold at present" };
+        let active = match (product.deleted, product.active) {
+            (true, _) => "deleted",
+            (false, false) => "not sold at present",
+            (false, true) => "",
+        };
         vec![product.product_id.clone(), product.name.clone(), output::money(&product.price), active.to_owned()]
     });
     let columns = [("product", Align::Left), ("name", Align::Left), ("price", Align::Right), ("", Align::Left)];
