@@ -20,8 +20,12 @@ pub use self::tokens::{Token, TokenList};
 
 /// May place orders and ask things of them.
 pub(crate) const ORDERS_WRITE: &str = "orders:write";
+/// May read orders.
+pub(crate) const ORDERS_READ: &str = "orders:read";
 /// May report where parcels are.
 pub(crate) const TRACKING_WRITE: &str = "tracking:write";
+/// May read where parcels are.
+pub(crate) const TRACKING_READ: &str = "tracking:read";
 
 /// A caller who has shown who they are.
 #[derive(Debug, Clone, PartialEq, Eq)]

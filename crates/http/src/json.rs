@@ -21,7 +21,11 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8], shape: &'static Err
     if bytes.trim_ascii_start().first() == Some(&b'{') {
         return Ok(value);
     }
-    Err(Problem::field(shape, "(body)", "must be an object"))
+    Err(no_object(shape))
+}
+
+fn no_object(shape: &'static ErrorCode) -> Problem {
+    Problem::field(shape, "(body)", "must be an object")
 }
 
 /// Looks at brackets alone, before anything is built or recurses.
@@ -69,6 +73,9 @@ fn explain<'a, T: Deserialize<'a>>(
     }
     if let Err(error) = serde_json::from_slice::<IgnoredAny>(bytes) {
         return Problem::new(&MALFORMED_JSON, error.to_string());
+    }
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return no_object(shape);
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {

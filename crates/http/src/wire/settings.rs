@@ -30,6 +30,9 @@ pub struct WireSettings {
     pub orchestrator_currency: Currency,
     /// Orchestrator: the names under which the order management function is invoked.
     pub orchestrator_functions: Vec<Box<str>>,
+    /// Orchestrator: whether an order without a payment method, or with one that cannot be read, is paid by the provider's default:
+    /// true only where the provider is the sandbox, which takes every text that is no magic word as `ok`.
+    pub free_text_payment_is_ok: bool,
     /// Order tracking: who is let in.
     pub tracking_auth: WireAuth,
     /// Records: where the token of its clients is found; without one nobody is let in.
@@ -47,6 +50,7 @@ impl Default for WireSettings {
             orchestrator_auth: WireAuth::None,
             orchestrator_currency: Currency::USD,
             orchestrator_functions: vec!["order-management".into()],
+            free_text_payment_is_ok: false,
             tracking_auth: WireAuth::None,
             records_token: None,
             records_strict: false,

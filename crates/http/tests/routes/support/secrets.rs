@@ -33,7 +33,8 @@ impl Secrets for TestSecrets {
     }
 }
 
-/// `writer-secret` may place orders and report parcels, `tracker-secret` may read where these are, `viewer-secret` may read orders, `reader-secret` may do nothing.
+/// `writer-secret` may place orders and report parcels, `tracker-secret` may read where these are, `viewer-secret` may read orders,
+/// `reader-secret` may do nothing.
 pub fn tokens() -> Vec<Token> {
     let token = |name: &str, scopes: &[&str]| Token {
         reference: SecretRef::Env(name.to_owned()),
@@ -43,6 +44,7 @@ pub fn tokens() -> Vec<Token> {
     vec![
         token("writer", &["orders:write", "tracking:write"]),
         token("tracker", &["tracking:read"]),
+        token("viewer", &["orders:read"]),
         token("reader", &[]),
     ]
 }
