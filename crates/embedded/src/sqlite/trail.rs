@@ -71,7 +71,12 @@ impl Trail {
         }
     }
 
-    /// The position of the first event, where an order was placed; 0 when there is none.
+    /// Where an order was placed.
+    pub(super) fn placed(&self) -> u64 {
+        self.first()
+    }
+
+    /// The position of the first event; 0 when there is none.
     pub(super) fn first(&self) -> u64 {
         self.positions().next().unwrap_or(0)
     }

@@ -39,8 +39,11 @@ pub(in super::super) fn behind(conn: &Connection, types: &Types) -> Result<Behin
 /// Takes them into memory, where their rows wait to be written.
 pub(super) fn load(conn: &Connection, shared: &Shared) -> Result<Unwritten, StoreError> {
     let mut unwritten = Unwritten::new(read::counter(conn, WRITTEN)?.unwrap_or(0));
-    for (id, events) in behind(conn, &shared.types)? {
-        let rows = shared.parcels.rows(&id);
+    let mut behind: Vec<_> =
+        behind(conn, &shared.types)?.into_iter().map(|(id, events)| (shared.parcels.rows(&id), id, events)).collect();
+    // In the order of their rows, which is that of their first events: neighbours are read from the same page.
+    behind.sort_unstable_by_key(|(rows, _, events)| rows.first().map_or(events[0].0, |row| natural(*row)));
+    for (rows, id, events) in behind {
         let (mut trail, stored) = match read::parcel_row(conn, &rows, &id)? {
             Some((trail, status)) => (trail, Some(parcel_status_of(status)?)),
             None => (Trail::default(), None),

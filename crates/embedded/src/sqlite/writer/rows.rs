@@ -161,7 +161,7 @@ fn write_order(sql: &mut Statements<'_>, staged: &StagedOrder) -> Result<Written
     let (id, status) = (order.id.as_bytes(), status_code(order.status));
     let (attention, version, trail) = (order.attention.is_some(), order.version, staged.trail.as_bytes());
     let customer = order.placement.customer_id.as_str();
-    let (open, placed) = (order.is_open(), int(staged.trail.first()));
+    let (open, placed) = (order.is_open(), int(staged.trail.placed()));
     let mut done = Written::InPlace;
     let written = match staged.before {
         Some(before) if before.open && open => sql.update_open.execute((placed, status, attention, version, trail))?,
