@@ -1,4 +1,4 @@
-//! Instants as carriers write them.
+//! Instants as carriers write them, and as the senders of records do.
 
 use jiff::fmt::temporal::Pieces;
 use ordermill_core::Timestamp;
@@ -8,7 +8,7 @@ const DIGITS_MAX: usize = 18;
 
 /// Why a text is no instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum InstantError {
+pub(crate) enum InstantError {
     /// It has not the form of one.
     Form,
     /// It is one, before or behind the years that can be held.
@@ -17,7 +17,7 @@ pub(super) enum InstantError {
 
 /// ISO 8601 with `Z` or an offset. In the year 9999, and in -9999, a few hours are beyond what can be held, so that every instant can
 /// be shown with any offset: what lies there is taken as the nearest that can, as `9999-12-31T23:59:59Z` is in wide use for "never".
-pub(super) fn parse_iso(text: &str) -> Result<Timestamp, InstantError> {
+pub(crate) fn parse_iso(text: &str) -> Result<Timestamp, InstantError> {
     text.parse().or_else(|_| nearest(text))
 }
 
@@ -35,7 +35,7 @@ fn nearest(text: &str) -> Result<Timestamp, InstantError> {
 
 /// What Jackson's `InstantDeserializer` takes of a text: ISO 8601 with `Z` or an offset, or seconds since 1970 in decimal digits with
 /// at most one point; blanks around it count for nothing.
-pub(super) fn parse_jackson(text: &str) -> Result<Timestamp, InstantError> {
+pub(crate) fn parse_jackson(text: &str) -> Result<Timestamp, InstantError> {
     let text = text.trim();
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let is_number = unsigned.starts_with(|first: char| first.is_ascii_digit())
@@ -44,7 +44,7 @@ pub(super) fn parse_jackson(text: &str) -> Result<Timestamp, InstantError> {
 }
 
 /// Seconds since 1970 as a decimal number, exact to the nanosecond; what is finer is cut off.
-pub(super) fn parse_seconds(number: &str) -> Result<Timestamp, InstantError> {
+pub(crate) fn parse_seconds(number: &str) -> Result<Timestamp, InstantError> {
     let (mantissa, exponent) = match number.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| InstantError::Range)?),
         None => (number, 0),

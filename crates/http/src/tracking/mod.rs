@@ -4,7 +4,7 @@
 //! of what they read, and everything behind that is one.
 
 pub(crate) mod draft;
-mod instant;
+pub(crate) mod instant;
 pub(crate) mod intake;
 pub(crate) mod json;
 pub(crate) mod list;

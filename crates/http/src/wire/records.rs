@@ -27,9 +27,8 @@ use crate::problem::Problem;
 use crate::records;
 use crate::representation::json;
 use crate::state::{Shared, State as Inner};
+use crate::tracking::instant;
 use crate::wire::refusals::wire_refusals;
-
-mod instant;
 
 /// The time of a message; the one field that is always looked at.
 const TIMESTREAM: &str = "email_timestream";
@@ -250,7 +249,16 @@ fn is_blank(value: &Value) -> bool {
 fn occurred_at(data: &Map<String, Value>) -> Result<Timestamp, Refused> {
     let value = data.get(TIMESTREAM).filter(|value| !is_blank(value));
     let value = value.ok_or(refused(StatusCode::BAD_REQUEST, "Missing email_timestream"))?;
-    instant::read(value).ok_or(Refused::FORMAT)
+    read_instant(value).ok_or(Refused::FORMAT)
+}
+
+/// ISO 8601 with an offset or `Z`, or Unix seconds as a number or a text, however far away.
+fn read_instant(value: &Value) -> Option<Timestamp> {
+    match value {
+        Value::String(text) => instant::parse_jackson(text).ok(),
+        Value::Number(number) => instant::parse_seconds(&number.to_string()).ok(),
+        _ => None,
+    }
 }
 
 fn check_strictly(data: &Map<String, Value>) -> Result<(), Refused> {
@@ -286,6 +294,8 @@ fn prefers_html(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -299,6 +309,51 @@ mod tests {
         }
         for json in ["*/*", "application/json", "application/json, text/html", "text/html;q=0.5, application/json"] {
             assert!(!prefers(json), "{json}");
+        }
+    }
+
+    #[track_caller]
+    fn reads(value: Value, expected: &str) {
+        assert_eq!(read_instant(&value).map(|at| at.to_string()).as_deref(), Some(expected), "{value}");
+    }
+
+    #[test]
+    fn iso_8601_has_a_zone_and_may_have_a_fraction() {
+        reads(json!("2023-01-01T00:00:00Z"), "2023-01-01T00:00:00Z");
+        reads(json!("2023-01-01T00:00:00+02:00"), "2022-12-31T22:00:00Z");
+        reads(json!("2023-01-01T00:00:00-0530"), "2023-01-01T05:30:00Z");
+        reads(json!("2023-01-01T00:00:00.123Z"), "2023-01-01T00:00:00.123Z");
+        reads(json!(" 2023-01-01 00:00:00Z "), "2023-01-01T00:00:00Z");
+        reads(json!("2023-01-01T00:00:00.1234567Z"), "2023-01-01T00:00:00.1234567Z");
+    }
+
+    #[test]
+    fn unix_seconds_are_a_number_or_a_text() {
+        reads(json!(1_672_531_200), "2023-01-01T00:00:00Z");
+        reads(json!("1672531200"), "2023-01-01T00:00:00Z");
+        reads(json!(1_672_531_200.5), "2023-01-01T00:00:00.5Z");
+        reads(json!("1672531200.25"), "2023-01-01T00:00:00.25Z");
+        reads(json!(1_672_531_200.123_456), "2023-01-01T00:00:00.123456Z");
+        reads(json!(0), "1970-01-01T00:00:00Z");
+        reads(json!(-1), "1969-12-31T23:59:59Z");
+        reads(json!("-1.5"), "1969-12-31T23:59:58.5Z");
+    }
+
+    #[test]
+    fn the_far_past_and_future_are_times() {
+        reads(json!("0001-01-01T00:00:00Z"), "0001-01-01T00:00:00Z");
+        reads(json!("9999-12-30T00:00:00Z"), "9999-12-30T00:00:00Z");
+        reads(json!("9999-12-31T23:59:59Z"), "9999-12-30T22:00:00.999999999Z");
+        reads(json!(-62_135_596_800_i64), "0001-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn what_is_no_time() {
+        for bad in ["yesterday", "2023-01-01", "2023-01-01T00:00:00", "2023-13-01T00:00:00Z", "1e9", "inf", "nan", ".", "-", "1.2.3"] {
+            assert_eq!(read_instant(&json!(bad)), None, "{bad}");
+        }
+        for bad in [json!(true), json!([]), json!({}), json!(1_672_531_200_000_i64), json!(1e300), json!(u64::MAX)] {
+            assert_eq!(read_instant(&bad), None, "{bad}");
         }
     }
 }

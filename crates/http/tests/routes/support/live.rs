@@ -27,8 +27,13 @@ impl Live {
         Self { status: response.status(), body: response.into_body().into_data_stream(), text: String::new() }
     }
 
-    /// The next event: id, type, data. Comments are counted in front of it.
+    /// The next event of a subject: its number, type, data.
     pub async fn next(&mut self) -> Option<(u32, String, Value)> {
+        self.next_of_feed().await.map(|(id, kind, data)| (id.parse().unwrap(), kind, data))
+    }
+
+    /// The next event: id, type, data. Comments are counted in front of it.
+    pub async fn next_of_feed(&mut self) -> Option<(String, String, Value)> {
         loop {
             if let Some(end) = self.text.find("\n\n") {
                 let block: String = self.text.drain(..end + 2).collect();
@@ -40,7 +45,7 @@ impl Live {
                     line.unwrap_or_else(|| panic!("no {name} in {block}")).to_owned()
                 };
                 let data = serde_json::from_str(&field("data: ")).unwrap();
-                return Some((field("id: ").parse().unwrap(), field("event: "), data));
+                return Some((field("id: "), field("event: "), data));
             }
             let piece =
                 tokio::time::timeout(Duration::from_secs(120), self.body.next()).await.expect("something comes")?;
