@@ -3,6 +3,8 @@
 //! Architecture invariant: this is the one place that knows which adapter stands behind which port.
 
 mod settings;
+#[cfg(test)]
+pub mod testing;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -57,6 +59,9 @@ impl Server {
             .with_context(|| format!("the data directory {} cannot be made", config.data.display()))?;
         let parts = open(config).await?;
         let app = app(&parts, config, metrics)?;
+        if config.roles.0.contains(&Role::Api) {
+            warn_of_missing_secrets(&app, config).await;
+        }
         let roles = ordermill_engine::start(parts.clone(), settings::engine(config), &config.roles.0);
         let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
         let (stop, stopped) = oneshot::channel::<()>();
@@ -204,6 +209,16 @@ fn app(parts: &Parts, config: &Config, metrics: RenderMetrics) -> Result<App> {
         metrics,
         settings: settings::http(config),
     })
+}
+
+/// A secret that cannot be had keeps callers out until it can; whoever starts the server should not learn it from them.
+async fn warn_of_missing_secrets(app: &App, config: &Config) {
+    let tokens = config.auth.tokens.iter().map(|token| &token.token);
+    for reference in tokens.chain(&config.records.token) {
+        if let Err(error) = app.secrets.reveal(reference).await {
+            tracing::warn!(%error, "a token is not there; nobody is let in with it until it is");
+        }
+    }
 }
 
 fn tokens(auth: &config::Auth) -> Result<Vec<Token>> {

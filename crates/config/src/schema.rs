@@ -45,7 +45,7 @@ pub fn is_section(name: &str) -> bool {
 }
 
 /// The option that a place in the configuration belongs to: `auth.tokens` of `auth.tokens.0.subject`.
-pub fn option_at<'a>(path: &'a str) -> &'a str {
+pub fn option_at(path: &str) -> &str {
     let mut key = path;
     while !OPTIONS.contains_key(key) {
         match key.rsplit_once('.') {

@@ -48,7 +48,6 @@ pub(super) fn http(config: &Config) -> ordermill_http::Settings {
         request_timeout: options.request_timeout.std(),
         prefer_wait_max: options.wait_max.std(),
         drain_timeout: options.drain_timeout.std(),
-        idempotency_ttl: config.process.idempotency_ttl.std(),
         cors_origins: options.cors_origins.iter().map(|origin| origin.as_str().into()).collect(),
         wire: wire(config),
         ..ordermill_http::Settings::default()

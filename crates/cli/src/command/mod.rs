@@ -17,6 +17,8 @@ mod parcel;
 mod product;
 mod record;
 mod serve;
+#[cfg(test)]
+mod server_tests;
 mod stock;
 mod version;
 

@@ -56,6 +56,27 @@ fn lines(currency: Currency) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::assembly::testing::Shop;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn seeding_again_changes_nothing_and_brings_back_what_was_deleted() {
+        let shop = Shop::open().await;
+        let client = &shop.client;
+        let seed = || run(Args { currency: "EUR".parse().ok(), config: ConfigArgs::default() }, client);
+        let first = seed().await.expect("they can be added");
+        assert_eq!(
+            (&*first[0].name, first[0].price.amount_minor, &*first[1].price.currency),
+            ("Sample Product 1", 2_900, "EUR")
+        );
+        client.set_stock("PROD001", 7).await.expect("it has stock");
+        assert_eq!(seed().await.expect("they are there"), first);
+        let stock = [client.stock("PROD001").await, client.stock("PROD002").await];
+        assert_eq!(stock.map(|stock| stock.expect("it has stock").available), [7, 50]);
+        client.delete_product("PROD001").await.expect("it can be deleted");
+        assert!(!seed().await.expect("they can be added again")[0].deleted);
+        assert_eq!(client.stock("PROD001").await.expect("it has stock").available, 7);
+        shop.close().await;
+    }
 
     #[test]
     fn prices_are_whole_units_of_the_currency() {
