@@ -31,8 +31,9 @@ pub(crate) struct Dialect {
     /// When it was seen there.
     pub seen_at: &'static str,
     /// The names of the states.
-    pub statuses: [(&'static str, ParcelStatus); 4],
-    /// Whether ids and instants may be numbers, and statuses and instants stand between blanks, as Jackson has it.
+    pub status_name: fn(ParcelStatus) -> &'static str,
+    /// Whether ids and instants may be numbers, statuses and instants may stand between blanks, and fields that are not known are passed
+    /// over, as Jackson has it.
     pub lenient: bool,
     /// The problem when a batch is not valid.
     pub invalid: &'static ErrorCode,
@@ -133,9 +134,9 @@ fn check_id(dialect: &Dialect, field: &Field<'_>) -> Result<ParcelId, Message> {
 fn check_status(dialect: &Dialect, field: &Field<'_>) -> Result<ParcelStatus, Message> {
     let Field::Text(text) = field else { return Err(unusable(field)) };
     let name = if dialect.lenient { text.trim() } else { text };
-    let known = dialect.statuses.iter().find(|(known, _)| *known == name);
-    known.map(|(_, status)| *status).ok_or_else(|| {
-        let names = dialect.statuses.map(|(name, _)| name).join(", ");
+    let known = ParcelStatus::ALL.into_iter().find(|status| (dialect.status_name)(*status) == name);
+    known.ok_or_else(|| {
+        let names = ParcelStatus::ALL.map(dialect.status_name).join(", ");
         let quoted: String = name.chars().take(QUOTED_CHARS_MAX).collect();
         let cut = if quoted.len() < name.len() { "…" } else { "" };
         format!("must be one of {names}, is {quoted:?}{cut}").into()

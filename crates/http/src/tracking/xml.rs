@@ -169,7 +169,9 @@ impl<'a, 'd> Walk<'a, 'd> {
                 Ok(())
             }
             Event::Text(text) => self.take_text(text.xml10_content()),
-            Event::CData(_) if self.depth == 0 => Err("text stands outside of every element".into()),
+            Event::CData(_) | Event::GeneralRef(_) if self.depth == 0 => {
+                Err("text stands outside of every element".into())
+            }
             Event::CData(text) => self.take_text(text.xml10_content()),
             Event::GeneralRef(reference) => self.take_text(Cow::Owned(resolve(&reference)?.to_string())),
             Event::Comment(_) | Event::PI(_) | Event::Eof => Ok(()),

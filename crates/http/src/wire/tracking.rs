@@ -56,12 +56,7 @@ impl Speaks for Wire {
         id: "orderId",
         status: "status",
         seen_at: "eventTs",
-        statuses: [
-            ("PICKED_UP_AT_WAREHOUSE", ParcelStatus::PickedUp),
-            ("OUT_FOR_DELIVERY", ParcelStatus::OutForDelivery),
-            ("DELIVERY_ISSUE", ParcelStatus::DeliveryIssue),
-            ("DELIVERED", ParcelStatus::Delivered),
-        ],
+        status_name: ParcelStatus::carrier_name,
         lenient: true,
         invalid: &INVALID_TRACKING,
     };
@@ -104,7 +99,7 @@ fn event_ts() -> RefOr<Schema> {
 /// Where a parcel is.
 #[derive(ToSchema)]
 #[schema(rename_all = "SCREAMING_SNAKE_CASE")]
-#[expect(dead_code, reason = "a schema; a test holds it equal to the names that are read")]
+#[expect(dead_code, reason = "the schema of core's names; a test holds them equal")]
 pub(crate) enum TrackingStatus {
     /// The carrier has it.
     PickedUpAtWarehouse,
@@ -177,9 +172,11 @@ async fn track(State(state): State<Shared>, request: Request) -> Response {
     }
 }
 
+/// Makes reports of a body.
+type Read = fn(&[u8], Option<&CorrelationId>) -> Result<Vec<ParcelReport>, Problem>;
+
 async fn receive(state: &Inner, headers: &HeaderMap, body: Body) -> Result<Vec<Taken>, Problem> {
-    let read: fn(&[u8], Option<&CorrelationId>) -> Result<Vec<ParcelReport>, Problem> = match body::media_type(headers)
-    {
+    let read: Read = match body::media_type(headers) {
         MediaType::Json => read_json,
         MediaType::Xml => {
             check_charset(headers)?;

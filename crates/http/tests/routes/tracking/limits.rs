@@ -1,9 +1,9 @@
 //! How much one batch may hold, in both formats.
 
-use ordermill_core::limits::{TRACKING_BODY_BYTES_MAX, TRACKING_REPORTS_MAX};
+use ordermill_core::limits::{PARCEL_EVENTS_MAX, TRACKING_BODY_BYTES_MAX, TRACKING_REPORTS_MAX};
 use serde_json::{Value, json};
 
-use super::{WIRE, batch};
+use super::{WIRE, at, batch, event};
 use crate::support::{Reply, Shop};
 
 /// The longest id there is, with a number in it.
@@ -89,4 +89,23 @@ async fn ten_thousand_mistakes_are_counted_and_the_first_hundred_named() {
     let reply = shop.post(WIRE, batch(vec![long])).await;
     reply.assert_problem(400, "invalid_tracking");
     assert!(reply.bytes.len() < 1_000, "{} bytes", reply.bytes.len());
+}
+
+#[tokio::test]
+async fn one_parcel_cannot_be_reported_for_ever() {
+    let shop = Shop::new();
+    let mut events = vec![event("A", "OUT_FOR_DELIVERY", &at(10, 0))];
+    for second in 1..=PARCEL_EVENTS_MAX {
+        events.push(json!({"orderId": "A", "status": "DELIVERY_ISSUE", "eventTs": second}));
+    }
+    let answers = shop.track(events).await;
+    let answers = answers.as_array().unwrap();
+    let (last, kept) = answers.split_last().unwrap();
+    assert!(kept.iter().all(|answer| answer["accepted"] == true));
+    assert_eq!(*last, json!({"orderId": "A", "accepted": false, "published": false, "reason": "too_many_events"}));
+    let timeline = shop.get("/v1/tracking/A/events").await.json();
+    assert_eq!(timeline["events"].as_array().unwrap().len(), PARCEL_EVENTS_MAX as usize);
+    // What is known is still known.
+    let again = shop.track(vec![event("A", "OUT_FOR_DELIVERY", &at(10, 0))]).await;
+    assert_eq!(again[0]["reason"], "duplicate");
 }

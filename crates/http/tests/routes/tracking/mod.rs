@@ -2,6 +2,7 @@
 
 mod auth;
 mod canonical;
+mod documented;
 mod failures;
 mod limits;
 mod read;

@@ -122,6 +122,8 @@ async fn what_is_no_xml_is_malformed() {
         "<events/>x".to_owned(),
         "x<events/>".to_owned(),
         "<![CDATA[x]]><events/>".to_owned(),
+        "<![CDATA[ ]]><events/>".to_owned(),
+        "<events/>&#32;".to_owned(),
         " <?xml version=\"1.0\"?><events/>".to_owned(),
         "<?xml version=\"2.0\"?><events/>".to_owned(),
         "<?xml encoding=\"UTF-8\"?><events/>".to_owned(),
