@@ -3,10 +3,9 @@
 use serde_json::Value;
 
 use crate::Timestamp;
-use crate::event::{Placement, RecordReceived, Remedy, ReturnedLine};
+use crate::event::{Placement, Remedy, ReturnedLine};
 use crate::id::{
-    CorrelationId, CustomerId, IdempotencyKey, OrderId, OrderRef, ParcelId, PaymentMethod, ProductId, ProviderRef,
-    RecordId,
+    CorrelationId, CustomerId, IdempotencyKey, OrderId, OrderRef, PaymentMethod, ProductId, ProviderRef, RecordId,
 };
 use crate::idempotency::Fingerprint;
 use crate::mail::{Email, MailKind};
@@ -15,6 +14,10 @@ use crate::parcel::ParcelStatus;
 use crate::payment::{DeclineReason, PaymentKey};
 use crate::process::Step;
 use crate::record::Stored;
+
+mod kept;
+
+pub use self::kept::{ParcelReport, PutCustomer, PutProduct, TakeRecord};
 
 /// One input. It is decided and committed as one unit, or refused and nothing changes.
 #[derive(Debug, Clone)]
@@ -205,45 +208,6 @@ pub enum Body {
     Nothing,
 }
 
-/// A checked report of a carrier.
-#[derive(Debug, Clone)]
-pub struct ParcelReport {
-    /// What the carrier calls the order.
-    pub parcel_id: ParcelId,
-    /// Where the parcel is.
-    pub status: ParcelStatus,
-    /// When the carrier saw it there.
-    pub seen_at: Timestamp,
-    /// Given by the caller.
-    pub correlation_id: Option<CorrelationId>,
-}
-
-/// A checked record.
-#[derive(Debug, Clone)]
-pub struct TakeRecord {
-    /// The id it will have, made by the caller of the ledger.
-    pub record_id: RecordId,
-    /// What is to be stored.
-    pub received: RecordReceived,
-}
-
-/// A checked customer.
-#[derive(Debug, Clone)]
-pub struct PutCustomer {
-    /// The customer's id.
-    pub customer_id: CustomerId,
-    /// How they are called.
-    pub name: Box<str>,
-    /// Where mails go.
-    pub email: Option<Email>,
-    /// Where parcels go.
-    pub address: Option<Value>,
-    /// The shop's own data.
-    pub metadata: Option<Value>,
-    /// The version the caller has read; refused if another is found.
-    pub expected_version: Option<u64>,
-}
-
 /// What comes of an order that cannot be taken as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
@@ -348,25 +312,6 @@ pub enum MailResult {
         /// What the mail server said.
         reason: Box<str>,
     },
-}
-
-/// A checked product.
-#[derive(Debug, Clone)]
-pub struct PutProduct {
-    /// The product's id.
-    pub product_id: ProductId,
-    /// Shown in mails and lists.
-    pub name: Box<str>,
-    /// Of one unit.
-    pub price: Money,
-    /// Longer text.
-    pub description: Option<Box<str>>,
-    /// Whether it can be ordered.
-    pub active: bool,
-    /// Units to open its stock with; applies only where no stock was ever set.
-    pub opening_stock: Option<i64>,
-    /// The version the caller has read; refused if another is found.
-    pub expected_version: Option<u64>,
 }
 
 impl Body {

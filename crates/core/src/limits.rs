@@ -75,5 +75,8 @@ pub const TRACKING_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Events of one parcel from which on its reports are refused and not kept. A hundred times what a long way needs.
 pub const PARCEL_EVENTS_MAX: u32 = 1_000;
 
+/// Refused reports of one parcel that are kept. A tenth of its events: they never use up what the parcel's way needs.
+pub const PARCEL_REFUSALS_MAX: u32 = 100;
+
 /// Bytes of the JSON text of one record's data: with its envelope it stays below [`EVENT_BYTES_MAX`].
 pub const RECORD_BYTES_MAX: usize = EVENT_BYTES_MAX - 4 * 1024;

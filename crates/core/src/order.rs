@@ -9,7 +9,7 @@ use crate::event::{Placement, ReturnedLine, Shortage};
 use crate::id::{OrderId, ProductId};
 use crate::mail::{MailState, OwedMail};
 use crate::money::Money;
-use crate::parcel::ParcelStatus;
+use crate::parcel::{LastSeen, ParcelStatus};
 use crate::payment::{OperationKind, OperationState, Payment};
 use crate::policy::Policy;
 use crate::process::Step;
@@ -71,8 +71,8 @@ pub struct Order {
     pub mails: Vec<OwedMail>,
     /// Where its parcel is.
     pub parcel: Option<ParcelStatus>,
-    /// When the carrier saw it there.
-    pub parcel_seen_at: Option<Timestamp>,
+    /// When the carrier saw it last.
+    pub parcel_seen: LastSeen,
     /// What came back.
     pub returned: Vec<ReturnedLine>,
     /// The status that was reported as lasting too long.
@@ -107,7 +107,7 @@ impl Order {
             reservation: Reservation::None,
             mails: Vec::new(),
             parcel: None,
-            parcel_seen_at: None,
+            parcel_seen: LastSeen::default(),
             returned: Vec::new(),
             overdue: None,
             archived: None,

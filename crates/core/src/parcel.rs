@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::event::Event;
 use crate::id::ParcelId;
+use crate::limits::PARCEL_REFUSALS_MAX;
 
 /// Where the parcel is, in the carrier's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -51,6 +52,37 @@ impl ParcelStatus {
             Some(Self::DeliveryIssue) => matches!(self, Self::OutForDelivery | Self::Delivered),
             Some(Self::Delivered) => false,
         }
+    }
+}
+
+/// The newest instant at which a parcel was seen, with every status it was seen in then: enough to know a move that is handed over
+/// again, also one of several in one instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LastSeen {
+    at: Option<Timestamp>,
+    /// One bit per status.
+    statuses: u8,
+}
+
+impl LastSeen {
+    /// Takes a move.
+    pub fn see(&mut self, status: ParcelStatus, at: Timestamp) {
+        if self.at != Some(at) {
+            *self = Self { at: Some(at), statuses: 0 };
+        }
+        self.statuses |= 1 << status as u8;
+    }
+
+    /// Whether this move is an older one, or was taken.
+    #[must_use]
+    pub fn is_known(&self, status: ParcelStatus, at: Timestamp) -> bool {
+        self.at.is_some_and(|newest| at < newest || at == newest && self.statuses & 1 << status as u8 != 0)
+    }
+
+    /// When the parcel was seen last.
+    #[must_use]
+    pub const fn at(&self) -> Option<Timestamp> {
+        self.at
     }
 }
 
@@ -185,6 +217,13 @@ impl Parcel {
             }
             _ => {}
         }
+    }
+
+    /// Whether a refused report is kept: not when it is the newest one again, nor when there are as many as one parcel may have. So a
+    /// sender that repeats itself cannot use up the events that the way of its parcel needs.
+    #[must_use]
+    pub fn keeps_refused(&self, status: ParcelStatus, seen_at: Timestamp) -> bool {
+        self.last_refused != Some((status, seen_at)) && self.refused < PARCEL_REFUSALS_MAX
     }
 
     /// Whether this report was taken before.

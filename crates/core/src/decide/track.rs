@@ -21,7 +21,7 @@ pub(super) fn report(facts: &impl Facts, report: &ParcelReport) -> Decision {
         Verdict::Moved => Some(Event::TrackingMoved(Report { status, seen_at, correlation_id })),
         Verdict::Late => Some(Event::TrackingLate(Report { status, seen_at, correlation_id })),
         Verdict::Duplicate | Verdict::Refused(ReportRefusal::TooManyEvents) => None,
-        Verdict::Refused(_) if parcel.is_some_and(|parcel| parcel.last_refused == Some((status, seen_at))) => None,
+        Verdict::Refused(_) if parcel.is_some_and(|parcel| !parcel.keeps_refused(status, seen_at)) => None,
         Verdict::Refused(reason) => {
             Some(Event::TrackingRefused(RefusedReport { status, seen_at, reason, correlation_id }))
         }
@@ -50,13 +50,13 @@ fn judge(parcel: Option<&Parcel>, status: ParcelStatus, seen_at: Timestamp) -> V
 }
 
 /// A move the carrier's states allow is recorded, whatever became of the order; on an order that was called off a person has to
-/// fetch the parcel back. One that was seen before the newest changes nothing: as a parcel goes to and fro, the states alone would let
+/// fetch the parcel back. One that is known changes nothing: as a parcel goes to and fro, the states alone would let
 /// a move that was handed over before pass for a new one.
 pub(super) fn parcel_moved(order: &Order, status: ParcelStatus, seen_at: Timestamp) -> Result<Decision, Refusal> {
     if !status.may_follow(order.parcel) {
         return Err(Refusal::ParcelOutOfOrder);
     }
-    if order.parcel_seen_at.is_some_and(|newest| seen_at < newest) {
+    if order.parcel_seen.is_known(status, seen_at) {
         return Ok(Decision::unchanged(order.id));
     }
     let mut events = vec![Event::ParcelMoved(ParcelMove { status, seen_at })];
@@ -127,6 +127,9 @@ mod tests {
             (ParcelStatus::DeliveryIssue, 2),
             (ParcelStatus::OutForDelivery, 3),
             (ParcelStatus::DeliveryIssue, 4),
+            // To and fro in one instant, as a carrier with a coarse clock says it.
+            (ParcelStatus::OutForDelivery, 5),
+            (ParcelStatus::DeliveryIssue, 5),
         ];
         let seen_at = |second| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second);
         let mut order = confirmed();

@@ -41,7 +41,7 @@ impl Order {
             Event::OrderConfirmed(_) => self.reservation = Reservation::Sold,
             Event::ParcelMoved(data) => {
                 self.parcel = Some(data.status);
-                self.parcel_seen_at = Some(data.seen_at);
+                self.parcel_seen.see(data.status, data.seen_at);
             }
             Event::OrderReturned(data) => self.returned.extend(data.lines.iter().cloned()),
             Event::NotificationSent(data) => self.settle_mail(data.template, data.version, MailState::Sent),

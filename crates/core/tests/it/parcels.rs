@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use ordermill_core::Timestamp;
 use ordermill_core::event::{Event, EventType, Subject};
 use ordermill_core::input::{Body, ParcelReport};
-use ordermill_core::limits::PARCEL_EVENTS_MAX;
+use ordermill_core::limits::{PARCEL_EVENTS_MAX, PARCEL_REFUSALS_MAX};
 use ordermill_core::order::Status;
 use ordermill_core::parcel::{Parcel, ParcelStatus, ReportRefusal, Verdict};
 use proptest::prelude::*;
@@ -190,4 +190,20 @@ fn a_parcel_begins_with_a_move() {
     assert!(Parcel::fold(id.clone(), [(&deleted, start()), (&first, start())]).is_none());
     let odd = Parcel::fold(id, [(&first, start()), (&deleted, start())]).expect("anything may follow");
     assert_eq!((odd.status, odd.version), (Delivered, 2));
+}
+
+/// A carrier that says over and over what cannot be does not use up the events that the parcel's way needs.
+#[test]
+fn what_is_refused_leaves_room_for_the_way() {
+    let mut world = World::new(&[]);
+    let mut seen = |status, minute| track(&mut world, Seen { parcel: 1, status, minute }).1;
+    assert_eq!(seen(PickedUp, 0), Moved);
+    for round in 1..=2 * i64::from(PARCEL_EVENTS_MAX) {
+        assert_eq!(seen(Delivered, round), Refused(ReportRefusal::OutOfOrder));
+        assert_eq!(seen(PickedUp, round), Refused(ReportRefusal::SameStatus));
+    }
+    let end = 3 * i64::from(PARCEL_EVENTS_MAX);
+    assert_eq!(seen(OutForDelivery, end), Moved);
+    assert_eq!(seen(Delivered, end + 1), Moved);
+    assert_eq!(world.kept.parcels[&name(1)].refused, PARCEL_REFUSALS_MAX);
 }
