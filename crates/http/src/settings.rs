@@ -43,8 +43,6 @@ pub struct Settings {
     pub stream_keep_alive: Duration,
     /// How long requests under way may go on after shutdown has begun.
     pub drain_timeout: Duration,
-    /// How long answers to idempotency keys are kept; must be the ledger's own policy, as it is published to callers.
-    pub idempotency_ttl: Duration,
     /// The `source` of the events on this interface, a URI reference.
     pub event_source: Box<str>,
     /// Origins whose pages may call this interface, such as `https://shop.example`; `*` = any. Empty = none.
@@ -74,7 +72,6 @@ impl Default for Settings {
             bulk_patience: Duration::from_secs(60),
             stream_keep_alive: Duration::from_secs(15),
             drain_timeout: Duration::from_secs(20),
-            idempotency_ttl: Duration::from_secs(24 * 3_600),
             event_source: "/ordermill".into(),
             cors_origins: Vec::new(),
             wire: WireSettings::default(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ordermill_core::Timestamp;
 use ordermill_core::customer::Customer;
 use ordermill_core::input::{Body, Input};
 use ordermill_core::order::Order;
@@ -65,6 +66,8 @@ pub struct Outcome {
     pub changed: bool,
     /// Whether this is the first answer to an input that came before.
     pub replayed: bool,
+    /// Until when the key that came with the input gives this answer; told of orders. `None` when none came with it.
+    pub key_expires_at: Option<Timestamp>,
 }
 
 /// What an input was about.

@@ -101,8 +101,9 @@ impl State {
         if let Some((key, record)) = decision.record {
             self.keys.insert(key, record);
         }
+        let key_expires_at = input.key.as_ref().and_then(|key| Some(self.keys.get(&key.key)?.expires_at));
         if let Some(answer) = decision.replay {
-            return Outcome { subject: self.answered(answer), changed: false, replayed: true };
+            return Outcome { subject: self.answered(answer), changed: false, replayed: true, key_expires_at };
         }
         let changed = !decision.events.is_empty();
         for change in decision.stock {
@@ -132,7 +133,7 @@ impl State {
             }
             None => OutcomeSubject::Nothing,
         };
-        Outcome { subject, changed, replayed: false }
+        Outcome { subject, changed, replayed: false, key_expires_at }
     }
 
     fn answered(&self, answer: Answer) -> OutcomeSubject {

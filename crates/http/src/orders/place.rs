@@ -77,7 +77,6 @@ pub(crate) async fn place(State(state): State<Shared>, request: Request) -> Resp
 async fn place_one(state: &Inner, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {
     let key = idempotency::key(headers)?;
     let draft: OrderDraft = body::read_json(state, headers, body, &INVALID_ORDER).await?;
-    let has_key = key.is_some();
     let order_id = state.app.random.order_id(state.app.clock.now());
     let request = draft
         .check(order_id, Admission::Refuse)
@@ -101,8 +100,11 @@ async fn place_one(state: &Inner, headers: &HeaderMap, body: Body) -> Result<Res
         let applied = HeaderValue::from_str(&format!("wait={}", wait.as_secs()));
         response.headers_mut().insert(PREFERENCE_APPLIED, applied.expect("digits are a header value"));
     }
-    if has_key {
-        response.headers_mut().insert(IDEMPOTENCY_KEY_EXPIRES, expiry(state, order));
+    if let Some(expires_at) = outcome.key_expires_at {
+        let expires_at = HeaderValue::from_str(&expires_at.to_string());
+        response
+            .headers_mut()
+            .insert(IDEMPOTENCY_KEY_EXPIRES, expires_at.expect("an instant in RFC 3339 is a header value"));
     }
     idempotency::mark_replayed(&mut response, outcome.replayed);
     set_address(&mut response, order);
@@ -152,12 +154,6 @@ async fn decision(state: &Inner, order: &Order, wait: Duration) -> Result<Option
         decided.evolve(&committed.recorded.event, committed.recorded.at);
     }
     Ok(Some(decided))
-}
-
-fn expiry(state: &Inner, order: &Order) -> HeaderValue {
-    let expires = order.created_at.saturating_add(state.app.settings.idempotency_ttl);
-    let expires = expires.unwrap_or(ordermill_core::Timestamp::MAX).to_string();
-    HeaderValue::from_str(&expires).expect("an instant in RFC 3339 is a header value")
 }
 
 fn set_address(response: &mut Response, order: &Order) {

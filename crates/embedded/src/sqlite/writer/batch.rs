@@ -30,7 +30,7 @@ use super::statements::Statements;
 #[derive(Debug)]
 pub(super) enum Staged {
     /// With an order as it is then.
-    Order { id: OrderId, changed: bool, replayed: bool },
+    Order { id: OrderId, changed: bool, replayed: bool, key_expires_at: Option<Timestamp> },
     /// With a product as it is then.
     Product { id: ProductId, changed: bool },
     /// With the stock as this input leaves it, or left it the first time.
@@ -85,13 +85,13 @@ impl Batch<'_, '_> {
             Err(refusal) => return Ok(Staged::Failed(refusal.into())),
         };
         let record = decision.record.take();
-        let staged = match &decision.replay {
+        let mut staged = match &decision.replay {
             Some(FirstAnswer::Order(id)) => {
                 self.load_order(*id)?;
                 if self.overlay.staged(*id).is_none() {
                     return Err(StoreError::Unreadable(format!("order {id} of a key or reference is not there")));
                 }
-                Staged::Order { id: *id, changed: false, replayed: true }
+                Staged::Order { id: *id, changed: false, replayed: true, key_expires_at: None }
             }
             Some(FirstAnswer::Record(id)) => {
                 self.load_record(*id)?;
@@ -106,6 +106,9 @@ impl Batch<'_, '_> {
         // Also with a replay: a key that came with a known order reference is used from then on.
         if let Some((key, record)) = record {
             self.stage_key(key, record)?;
+        }
+        if let (Staged::Order { key_expires_at, .. }, Some(key)) = (&mut staged, &input.key) {
+            *key_expires_at = self.overlay.keys.get(&key.key).map(|record| record.expires_at);
         }
         Ok(staged)
     }
@@ -193,7 +196,7 @@ impl Batch<'_, '_> {
         }
         self.overlay.apply_stock(&decision.stock, catalogue);
         Ok(match subject {
-            Subject::Order(id) => Staged::Order { id, changed, replayed: false },
+            Subject::Order(id) => Staged::Order { id, changed, replayed: false, key_expires_at: None },
             Subject::Product(id) => match (&input.body, &self.overlay.item(&id, catalogue).item.stock) {
                 // A change of stock always has events: it raises the version.
                 (Body::SetStock { .. } | Body::AdjustStock { .. }, Some(level)) => {

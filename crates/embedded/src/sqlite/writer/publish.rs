@@ -135,8 +135,12 @@ pub(super) fn undecided_change(overlay: &Overlay) -> (usize, usize) {
 /// The answer to an input, after its commit was merged.
 pub(super) fn outcome(shared: &Shared, overlay: &Overlay, staged: Staged) -> Result<Outcome, SubmitError> {
     let order = |id: OrderId| -> Option<Arc<Order>> { overlay.staged(id).map(|staged| Arc::clone(&staged.order)) };
+    let mut expires_at = None;
     let (subject, changed, replayed) = match staged {
-        Staged::Order { id, changed, replayed } => (order(id).map(OutcomeSubject::Order), changed, replayed),
+        Staged::Order { id, changed, replayed, key_expires_at } => {
+            expires_at = key_expires_at;
+            (order(id).map(OutcomeSubject::Order), changed, replayed)
+        }
         Staged::Product { id, changed } => {
             let catalogue = shared.catalogue.read();
             let item = catalogue.get(&id);
@@ -162,5 +166,5 @@ pub(super) fn outcome(shared: &Shared, overlay: &Overlay, staged: Staged) -> Res
     };
     // What was decided on is always there.
     let subject = subject.unwrap_or(OutcomeSubject::Nothing);
-    Ok(Outcome { subject, changed, replayed })
+    Ok(Outcome { subject, changed, replayed, key_expires_at: expires_at })
 }

@@ -24,7 +24,12 @@ pub async fn the_same_reference_is_the_same_order(harness: &dyn Harness) {
     shop.advance(shop.settings.policy.idempotency_ttl * 2);
     let again = shop.ask(placing(request())).await.expect("answered as before");
     assert!(again.replayed && !again.changed);
-    assert_eq!(again.order().expect("an order").id, first.id);
+    assert_eq!((again.order().expect("an order").id, again.key_expires_at), (first.id, None));
+    // A key that comes with it counts from then on, not from when the order was placed.
+    let keyed =
+        shop.ask(placing(request()).with_key(Some(key("key-1", "two apples")))).await.expect("answered as before");
+    let lives = keyed.key_expires_at.expect("a key came with it").duration_since(first.created_at);
+    assert!(keyed.replayed && lives >= shop.settings.policy.idempotency_ttl * 3, "{lives}");
     let order_ref = "A-1".parse().expect("a sound reference");
     assert_eq!(shop.backend.queries.order_by_ref(&order_ref).await.expect("readable"), Some(first.id));
     let unknown = "a-1".parse().expect("a sound reference");
