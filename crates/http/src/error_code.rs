@@ -46,6 +46,7 @@ error_codes! {
     CUSTOMER_NOT_FOUND = "customer_not_found", NOT_FOUND, "There is no such customer";
     RECORD_NOT_FOUND = "record_not_found", NOT_FOUND, "There is no such record";
     PARCEL_NOT_FOUND = "parcel_not_found", NOT_FOUND, "There is no such parcel";
+    CHANNEL_NOT_FOUND = "channel_not_found", NOT_FOUND, "There is no such channel";
     METHOD_NOT_ALLOWED = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not possible here";
     REQUEST_TIMEOUT = "request_timeout", REQUEST_TIMEOUT, "The request came too slowly";
     ORDER_REF_TAKEN = "order_ref_taken", CONFLICT, "The order reference belongs to another order";

@@ -24,8 +24,14 @@ use crate::router;
         (name = "catalogue", description = "Products and their stock."),
         (name = "customers", description = "Customers, as the shop keeps them here."),
         (name = "records", description = "Data that is handed over to be kept, one object each."),
+        (name = "tracking", description = "Parcels, as carriers report them."),
         (name = "events", description = "Everything that happened."),
+        (name = "channels", description = "The event path, as a page into a message broker shows it."),
         (name = "operations", description = "Keeping it running."),
+        (name = "wire: enterprise", description = "The order service of the enterprise platform."),
+        (name = "wire: order api", description = "The order API and the order processor, which answer once an order is confirmed."),
+        (name = "wire: orchestrator", description = "The entry of the event-driven orchestrator, over HTTP and as a Lambda function."),
+        (name = "wire: tracking", description = "Order tracking: batches of tracking events, in JSON and XML."),
         (name = "wire: records", description = "The queue frontend: messages with a shared token."),
     ),
     components(schemas(ProblemDocument<'_>, FieldError, OrderStatus, MoneySchema)),
@@ -293,8 +299,8 @@ problem_sets! {
         MALFORMED_JSON, TOO_DEEP, IDEMPOTENCY_KEY_INVALID, BODY_UNREADABLE, REQUEST_TIMEOUT, BODY_TOO_LARGE,
         UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST, IDEMPOTENCY_KEY_REUSED, NOT_COMMITTED, OUTCOME_UNKNOWN, CLOSING,
     ];
-    /// Of every wire route: what happens before it is reached. Its own answers have bodies of their own.
-    WireProblems = [];
+    /// Of looking into channels.
+    ChannelProblems = [INVALID_QUERY, CHANNEL_NOT_FOUND, UNAVAILABLE];
     /// Of changing products.
     CatalogueProblems = [
         MALFORMED_JSON, TOO_DEEP, BODY_UNREADABLE, PRODUCT_NOT_FOUND, REQUEST_TIMEOUT, VERSION_CONFLICT, BODY_TOO_LARGE,
@@ -306,6 +312,20 @@ problem_sets! {
         STOCK_OUT_OF_RANGE, VERSION_CONFLICT, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST, IDEMPOTENCY_KEY_REUSED,
         NOT_COMMITTED, OUTCOME_UNKNOWN, UNAVAILABLE, CLOSING,
     ];
+    /// Of reporting parcels.
+    ReportProblems = [
+        MALFORMED_JSON, TOO_DEEP, BODY_UNREADABLE, UNAUTHENTICATED, FORBIDDEN, REQUEST_TIMEOUT, BODY_TOO_LARGE, TOO_MANY_REPORTS,
+        UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST, AUTH_UNAVAILABLE, NOT_COMMITTED, OUTCOME_UNKNOWN, CLOSING,
+    ];
+    /// Of reporting parcels in the way of the system that had them before.
+    WireTrackingProblems = [
+        MALFORMED_JSON, TOO_DEEP, MALFORMED_XML, INVALID_TRACKING, BODY_UNREADABLE, UNAUTHENTICATED, FORBIDDEN, REQUEST_TIMEOUT,
+        BODY_TOO_LARGE, TOO_MANY_REPORTS, UNSUPPORTED_MEDIA_TYPE, AUTH_UNAVAILABLE, NOT_COMMITTED, OUTCOME_UNKNOWN, CLOSING,
+    ];
+    /// Of reading one parcel.
+    ParcelProblems = [INVALID_QUERY, UNAUTHENTICATED, FORBIDDEN, PARCEL_NOT_FOUND, AUTH_UNAVAILABLE, UNAVAILABLE];
+    /// Of listing parcels.
+    ParcelListProblems = [INVALID_QUERY, UNAUTHENTICATED, FORBIDDEN, AUTH_UNAVAILABLE, UNAVAILABLE];
     /// Of redriving dead letters.
     RedriveProblems = [
         MALFORMED_JSON, TOO_DEEP, BODY_UNREADABLE, REQUEST_TIMEOUT, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST,
