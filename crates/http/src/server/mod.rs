@@ -31,6 +31,7 @@ use crate::router;
 use crate::server::io::{Activity, TimedIo};
 use crate::settings::Settings;
 use crate::state::{App, Shared, State};
+use crate::wire;
 
 /// Bytes hyper buffers of a request before its handler takes them: one whole order of usual size, and pieces of a bulk body.
 const READ_BUFFER_BYTES_MAX: usize = 64 * 1024;
@@ -52,6 +53,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future) -> Result<(), Error> {
     let drain_timeout = app.settings.drain_timeout;
     let state = State::new(app);
+    tokio::spawn(wire::recover(Shared::clone(&state)));
     let (abort, aborted) = watch::channel(());
     let server = Server {
         router: router::with_state(&state),

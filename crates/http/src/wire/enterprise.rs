@@ -131,12 +131,11 @@ async fn health() -> Response {
     answer(StatusCode::OK, &Health { status: "OK" })
 }
 
-/// Place an order as the token's subject. It is answered as soon as it is durable.
+/// Place an order as the subject of the bearer token, which needs the scope `orders:write`. It is answered as soon as it is durable.
 #[utoipa::path(
     post, path = "/v1/order/", tag = "wire: enterprise", operation_id = "enterprise_place_order",
     request_body(content = OrderBody, content_type = "application/json"),
     params(
-        ("Authorization" = Option<String>, Header, description = "`Bearer` and a token with the scope `orders:write`."),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to send again: the same key with the same content gives the first answer."),
     ),
     responses(

@@ -11,7 +11,7 @@ mod tracking;
 
 use utoipa_axum::router::OpenApiRouter;
 
-pub(crate) use self::order_api::waits;
+pub(crate) use self::order_api::{recover, waits};
 pub(crate) use self::refusals::refuse;
 use crate::state::Shared;
 

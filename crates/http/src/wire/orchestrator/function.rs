@@ -17,8 +17,8 @@ impl<'a> FunctionName<'a> {
             [name] => (*name, None),
             [name, qualifier] if *name != "function" => (*name, Some(*qualifier)),
             // `123456789012:function:name`, with the region or the whole `arn:aws:lambda:region:` before it.
-            [.., "function", name] => (*name, None),
-            [.., "function", name, qualifier] => (*name, Some(*qualifier)),
+            [_, .., "function", name] => (*name, None),
+            [_, .., "function", name, qualifier] => (*name, Some(*qualifier)),
             _ => return None,
         };
         if parts.first() == Some(&"arn") && parts.get(2) != Some(&"lambda") {

@@ -86,40 +86,38 @@ pub(super) async fn invoke(
     let name = name.map(|Path(name)| name).unwrap_or_default();
     let response = match auth::admit(&state, &parts.headers, auth, ORDERS_WRITE).await {
         Err(denied) => deny(denied),
-        Ok(_) => match find(&state, &name, params.take("Qualifier").as_deref()) {
-            Err(response) => response,
-            Ok(()) => run(&state, &parts.headers, body).await,
+        Ok(_) => match not_found(&state, &name, params.take("Qualifier").as_deref()) {
+            Some(response) => response,
+            None => run(&state, &parts.headers, body).await,
         },
     };
     with_request_id(response)
 }
 
-/// Whether there is such a function.
-fn find(state: &Shared, name: &str, qualifier: Option<&str>) -> Result<(), Response> {
+/// What is said when there is no such function.
+fn not_found(state: &Shared, name: &str, qualifier: Option<&str>) -> Option<Response> {
     let Some(function) = FunctionName::parse(name) else {
-        return Err(error(
-            StatusCode::BAD_REQUEST,
-            "InvalidParameterValueException",
-            "the function's name is not valid",
-        ));
+        return Some(not_valid("the function's name is not valid"));
     };
     if let (Some(here), Some(there)) = (function.qualifier, qualifier)
         && here != there
     {
-        let message = "the qualifier in the function's name is not the one in the query";
-        return Err(error(StatusCode::BAD_REQUEST, "InvalidParameterValueException", message));
+        return Some(not_valid("the qualifier in the function's name is not the one in the query"));
     }
     if state.app.settings.wire.orchestrator_functions.iter().any(|known| **known == *function.name) {
-        return Ok(());
+        return None;
     }
     let message = format!("Function not found: {}", function.name);
-    Err(error(StatusCode::NOT_FOUND, "ResourceNotFoundException", &message))
+    Some(error(StatusCode::NOT_FOUND, "ResourceNotFoundException", &message))
+}
+
+fn not_valid(message: &str) -> Response {
+    error(StatusCode::BAD_REQUEST, "InvalidParameterValueException", message)
 }
 
 async fn run(state: &Shared, headers: &HeaderMap, body: Body) -> Response {
     let Some(kind) = invocation_type(headers) else {
-        let message = "X-Amz-Invocation-Type must be RequestResponse, Event or DryRun";
-        return error(StatusCode::BAD_REQUEST, "InvalidParameterValueException", message);
+        return not_valid("X-Amz-Invocation-Type must be RequestResponse, Event or DryRun");
     };
     let body = match read(state, headers, body).await {
         Ok(body) => body,

@@ -5,6 +5,7 @@
 //!   says which of the two the client is told.
 //! - A client that is gone before its answer was written will try again. Its order is called off and, if it was paid already, refunded.
 //!   With an `Idempotency-Key` that is needless, as the next try finds the same order.
+//! - A server that dies is a client that is gone: see [`super::recovery`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +39,7 @@ pub(super) fn is_ours(reason: &str) -> bool {
 /// Before the next try of what did not work.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The longest such pause.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
+pub(super) const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// How long one try to call an order off may take.
 const TRY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often calling off is tried while a client waits for the answer.
@@ -85,7 +86,7 @@ pub(super) async fn run(state: &Shared, request: PlaceOrder, key: Option<Key>) -
     told.await.unwrap_or_else(|_| Err(Problem::internal(&"the task of a synchronous order ended early")))
 }
 
-struct Errand {
+pub(super) struct Errand {
     state: Shared,
     order_id: OrderId,
     keyed: bool,
@@ -94,6 +95,11 @@ struct Errand {
 type Answer = oneshot::Sender<Result<Told, Problem>>;
 
 impl Errand {
+    /// An order that no client waits for.
+    pub fn of_nobody(state: Shared, order_id: OrderId) -> Self {
+        Self { state, order_id, keyed: false }
+    }
+
     async fn run(mut self, request: PlaceOrder, key: Option<Key>, mut answer: Answer) {
         let deadline = Instant::now() + self.state.app.settings.wire.order_api_patience;
         let order = match timeout_at(deadline, self.place(request, key)).await {
@@ -185,7 +191,7 @@ impl Errand {
     }
 
     /// The client is gone without its answer: the order is called off, and refunded if it was paid already.
-    async fn abandon(self) {
+    pub async fn abandon(self) {
         if self.keyed {
             return;
         }

@@ -1,6 +1,7 @@
 //! S2: the order API and the order processor. They answer once an order is really confirmed, over the same process as every other order.
 
 mod errand;
+mod recovery;
 mod request;
 mod shapes;
 mod written;
@@ -22,6 +23,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::errand::{Told, first_decision};
+pub(crate) use self::recovery::recover;
 use self::request::{Invalid, RequestShape};
 use self::shapes::{DetailShape, Failure, HealthShape, InvalidShape, OrderShape, ProcessedShape};
 use crate::auth::{self, Denied, ORDERS_READ, ORDERS_WRITE};
@@ -184,7 +186,8 @@ async fn checked(state: &Shared, headers: &HeaderMap, body: Body) -> Result<(Pla
         return Err(invalid(vec![Invalid::no_object(String::from_utf8_lossy(bytes).into())]));
     }
     let read = request::read(bytes, state.app.settings.wire.order_api_currency).map_err(invalid)?;
-    let (draft, fields) = read.split();
+    let (mut draft, fields) = read.split();
+    draft.metadata = key.is_none().then(recovery::mark);
     let order_id = state.app.random.order_id(state.app.clock.now());
     let request = draft
         .check(order_id, Admission::Refuse)

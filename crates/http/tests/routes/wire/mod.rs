@@ -1,5 +1,6 @@
 //! The routes of the five systems, each as its clients know it.
 
+mod documented;
 mod enterprise;
 mod orchestrator;
 mod order_api;

@@ -58,12 +58,7 @@ async fn a_socket_that_closes_is_a_client_that_hangs_up() {
     let server = Server::start(patient()).await;
     let mut client = server.connect().await;
     client.write(raw("/orders/", "chair", "")).await;
-    let id = loop {
-        if let Some(order) = server.shop.get("/v1/orders").await.json()["orders"].get(0) {
-            break order["order_id"].as_str().unwrap().parse().unwrap();
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    };
+    let id = placed(&server.shop).await;
     drop(client);
     tokio::time::timeout(Duration::from_secs(20), async {
         while order(&server.shop, id).await["status"] != "cancelled" {
@@ -179,4 +174,64 @@ async fn with_a_key_patience_ends_also_without_a_client() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(order(&shop, id).await["reason"], "sync_timeout");
     assert_eq!(shop.post_with("/orders/", KEY, request("PROD001", 1)).await.status, 504);
+}
+
+#[tokio::test]
+async fn an_answer_that_went_through_a_socket_stays() {
+    let server = Server::start(patient()).await;
+    let mut client = server.connect().await;
+    client.write(raw("/orders/", "chair", "")).await;
+    let id = placed(&server.shop).await;
+    server.shop.confirm(id).await;
+    let (status, body) = client.answer().await;
+    assert_eq!(status, 200, "{body}");
+    drop(client);
+    // Another request on another connection comes behind whatever the first one left to do.
+    let mut other = server.connect().await;
+    for _ in 0..20 {
+        assert_eq!(other.get("/health").await.0, 200);
+    }
+    assert_eq!(order(&server.shop, id).await["status"], "confirmed");
+}
+
+/// The server died while clients were waiting: the next one calls off what cannot be answered any more, and nothing else.
+#[tokio::test]
+async fn what_a_dead_server_left_behind_is_called_off() {
+    let mut server = Server::start(patient()).await;
+    let shop = server.shop.clone();
+    let canonical = shop.place("chair").await;
+    let (unpaid, _) = left_waiting(&shop, &[]).await;
+    let (paid, _) = left_waiting(&shop, &[]).await;
+    shop.pay(paid).await;
+    let (keyed, _) = left_waiting(&shop, KEY).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let next = tokio::spawn(ordermill_http::serve(listener, shop.app.clone(), std::future::pending::<()>()));
+    for id in [unpaid, paid] {
+        assert_eq!(cancelled(&shop, id).await["reason"], "client_gone");
+    }
+    for id in [canonical, keyed] {
+        assert_eq!(order(&shop, id).await["status"], "placed", "it can be found again");
+    }
+    next.abort();
+    server.stop();
+    server.ended().await;
+}
+
+/// An order whose client waits on, at a server that does nothing for it any more.
+async fn left_waiting(
+    shop: &Shop,
+    headers: &'static [(&str, &str)],
+) -> (OrderId, tokio::task::JoinHandle<crate::support::Reply>) {
+    let (waiting, id) = send(shop, "/orders/", headers, request("chair", 1)).await;
+    (id, waiting)
+}
+
+/// The only order there is, once it is there.
+pub async fn placed(shop: &Shop) -> OrderId {
+    loop {
+        if let Some(order) = shop.get("/v1/orders").await.json()["orders"].get(0) {
+            return order["order_id"].as_str().unwrap().parse().unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

@@ -115,12 +115,7 @@ async fn a_server_that_stops_calls_off_what_nobody_will_answer() {
     let mut server = Server::start(patient()).await;
     let mut client = server.connect().await;
     client.write(super::gone::raw("/orders/", "chair", "")).await;
-    let id = loop {
-        if let Some(order) = server.shop.get("/v1/orders").await.json()["orders"].get(0) {
-            break order["order_id"].as_str().unwrap().parse().unwrap();
-        }
-        sleep(Duration::from_millis(5)).await;
-    };
+    let id = super::gone::placed(&server.shop).await;
     server.stop();
     let (status, body) = client.answer().await;
     assert_eq!(status, 504, "{body}");

@@ -1,0 +1,64 @@
+//! Orders whose server died while their client was waiting. The client saw its connection break and tries again, so its order is called
+//! off like that of any client that is gone.
+
+use ordermill_core::limits::PAGE_ENTRIES_MAX;
+use ordermill_core::order::{Order, Status};
+use ordermill_ports::queries::{OrderFilter, QueryError};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::errand::{Errand, PAUSE_MAX};
+use crate::state::Shared;
+
+/// How often the orders are looked for when the ledger cannot be read.
+const TRIES: usize = 30;
+
+/// Marks an order without a key, in its metadata: nobody can find it again but by an answer.
+pub(super) fn mark() -> Value {
+    json!({ "wire": "order_api" })
+}
+
+fn is_marked(order: &Order) -> bool {
+    order.placement.metadata.as_ref().is_some_and(|metadata| metadata["wire"] == "order_api")
+}
+
+/// Calls off every undecided order that no client waits for, as this process has only begun. Where several processes serve, one that
+/// begins calls off the orders that are being waited for elsewhere, too; their clients are told 504 and lose nothing.
+pub(crate) async fn recover(state: Shared) {
+    let under_way = state.errand();
+    for _ in 0..TRIES {
+        match left_behind(&state).await {
+            Ok(errands) => {
+                for errand in errands {
+                    errand.abandon().await;
+                }
+                break;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "orders without a client could not be looked for yet");
+                tokio::select! {
+                    () = sleep(PAUSE_MAX) => {}
+                    () = state.closed() => break,
+                }
+            }
+        }
+    }
+    drop(under_way);
+}
+
+async fn left_behind(state: &Shared) -> Result<Vec<Errand>, QueryError> {
+    let statuses = vec![Status::Placed, Status::Authorized, Status::Reserved];
+    let began = state.app.clock.now();
+    let filter = OrderFilter { statuses, to: Some(began), ..OrderFilter::default() };
+    let mut found = Vec::new();
+    let mut before = None;
+    loop {
+        let page = state.app.queries.list_orders(&filter, before, PAGE_ENTRIES_MAX).await?;
+        let marked = page.entries.iter().filter(|order| is_marked(order));
+        found.extend(marked.map(|order| Errand::of_nobody(Shared::clone(state), order.id)));
+        before = page.next;
+        if before.is_none() {
+            return Ok(found);
+        }
+    }
+}
