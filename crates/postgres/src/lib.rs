@@ -1,0 +1,82 @@
+//! The ledger, its queries and its bus on PostgreSQL: any number of processes on one database.
+//!
+//! ```text
+//! submit ─► admission ─► lanes ─► committer ─► one transaction: lock and load, decide on an overlay, write, head of the feed, COMMIT
+//! queries ─► cache of folded orders, checked by version ─► pool
+//! bus     ─► leases per role and partition, deliveries from the feed; settlements travel in the committer's transactions
+//! ```
+//!
+//! Architecture invariant: no process owns anything in memory that matters. What is cached is checked against a locked row.
+//!
+//! Architecture invariant: events get their positions from the one row `feed_head`, whose lock each transaction takes as late as it can
+//! and holds to its end. So positions are in the order of commits, and a reader behind a position misses nothing.
+//!
+//! Locks are taken in one order by everybody: keys, references, orders, products, stock, customers, parcels, records, each sorted; then
+//! leases, parked deliveries, cursors; the head of the feed last.
+
+mod bus;
+mod codec;
+mod connect;
+mod error;
+mod migrate;
+mod notify;
+mod options;
+mod shared;
+mod tls;
+
+use std::sync::Arc;
+
+pub use error::{ConnectError, OpenError, StoreError};
+pub use options::{Options, Tls};
+
+use connect::{Connector, Pool};
+use shared::Shared;
+
+/// The ledger in a PostgreSQL database, with its queries and its bus.
+pub struct PgLedger {
+    shared: Arc<Shared>,
+}
+
+impl PgLedger {
+    /// Opens a ledger, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the server cannot be reached or does not make commits durable, or the schema is not ours or newer.
+    pub async fn open(options: Options) -> Result<Arc<Self>, OpenError> {
+        let pool = Pool::new(Connector::new(&options)?, options.connections)?;
+        {
+            let mut client = pool.client().await?;
+            check_durability(&client).await?;
+            migrate::migrate(&mut client, &options.schema).await?;
+        }
+        let shared = Arc::new(Shared::new(&options, pool));
+        tokio::spawn(notify::run(Arc::clone(&shared)));
+        tokio::spawn(bus::run(Arc::clone(&shared)));
+        Ok(Arc::new(Self { shared }))
+    }
+}
+
+impl Drop for PgLedger {
+    fn drop(&mut self) {
+        self.shared.begin_end();
+    }
+}
+
+/// Refuses a server that answers a COMMIT before it is durable, and warns of one that may tear pages in a crash.
+async fn check_durability(client: &tokio_postgres::Client) -> Result<(), OpenError> {
+    let sql =
+        "SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes'),
+                      current_setting('server_version_num')::int";
+    let row = client.query_one(sql, &[]).await?;
+    let [synchronous_commit, fsync, full_page_writes] = [0, 1, 2].map(|index| row.get::<_, &str>(index));
+    if !["on", "remote_apply"].contains(&synchronous_commit) {
+        return Err(OpenError::NotDurable(format!("synchronous_commit is {synchronous_commit}")));
+    }
+    if fsync != "on" {
+        tracing::warn!("the server runs with fsync off: a crash of its machine may lose or damage everything");
+    }
+    if full_page_writes != "on" {
+        tracing::warn!("the server runs with full_page_writes off: a crash of its machine may damage what is stored");
+    }
+    Ok(())
+}

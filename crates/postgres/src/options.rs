@@ -1,0 +1,143 @@
+//! How a ledger is opened, most of it from its URL.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ordermill_core::policy::Policy;
+use ordermill_core::secret::SecretRef;
+use ordermill_ports::Clock;
+use ordermill_ports::secrets::Secrets;
+use tokio_postgres::Config;
+use tokio_postgres::config::Host;
+
+use crate::error::OpenError;
+
+/// Orders that may be undecided unless told otherwise.
+const UNDECIDED_MAX_DEFAULT: usize = 10_000;
+
+/// Connections of one process unless told otherwise.
+const CONNECTIONS_DEFAULT: usize = 16;
+
+/// The PostgreSQL schema unless told otherwise.
+const SCHEMA_DEFAULT: &str = "ordermill";
+
+/// PostgreSQL cuts longer names off.
+const SCHEMA_BYTES_MAX: usize = 48;
+
+/// How the connection is protected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tls {
+    /// Not at all: for a socket on this machine.
+    Disable,
+    /// Encrypted, whoever the server is.
+    Require,
+    /// Encrypted, and the server shows a certificate for its name.
+    VerifyFull {
+        /// The authorities that sign it; `None` = those the machine trusts.
+        roots: Option<PathBuf>,
+    },
+}
+
+/// How a ledger is opened.
+#[derive(Clone)]
+pub struct Options {
+    /// Host, port, user, database; without password.
+    pub server: Config,
+    /// How the connection is protected.
+    pub tls: Tls,
+    /// Where the password is; asked for at each connection, so that it may change.
+    pub password: Option<SecretRef>,
+    /// Who knows the password.
+    pub secrets: Option<Arc<dyn Secrets>>,
+    /// The PostgreSQL schema of this installation.
+    pub schema: String,
+    /// The times of the order process.
+    pub policy: Policy,
+    /// Tells the time of every decision.
+    pub clock: Arc<dyn Clock>,
+    /// Undecided orders, of all processes together, beyond which new ones wait, and are refused after a second.
+    pub undecided_max: usize,
+    /// Connections this process opens at most; at least 4.
+    pub connections: usize,
+    /// Transactions that this process has under way at a time.
+    pub committers: usize,
+    /// How long a lease on a partition of a role holds.
+    pub lease: Duration,
+}
+
+impl Options {
+    /// The options of a URL: `postgres://user@host:5432/database`, with `?schema=`, `sslmode=disable|require|verify-full`, `sslrootcert=` and
+    /// `password=env:NAME` or `password=file:PATH` of our own beside what PostgreSQL knows.
+    ///
+    /// # Errors
+    /// [`OpenError::Url`] when it cannot be understood, or holds a password.
+    pub fn from_url(url: &str, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        let mut rest = Vec::new();
+        let (mut schema, mut mode, mut roots, mut password) = (SCHEMA_DEFAULT.to_owned(), None, None, None);
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            match pair.split_once('=').unwrap_or((pair, "")) {
+                ("schema", value) => schema = value.to_owned(),
+                ("sslmode", value) => mode = Some(value.to_owned()),
+                ("sslrootcert", value) => roots = Some(PathBuf::from(value)),
+                ("password", value) => {
+                    password = Some(value.parse::<SecretRef>().map_err(|error| OpenError::Url(error.to_string()))?);
+                }
+                _ => rest.push(pair),
+            }
+        }
+        let plain = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
+        // What the parser says may repeat a part of the URL.
+        let server: Config =
+            plain.parse().map_err(|_| OpenError::Url("it is no URL of a PostgreSQL server".to_owned()))?;
+        if server.get_password().is_some() {
+            return Err(OpenError::Url("it holds a password; give a reference, `?password=env:NAME`".to_owned()));
+        }
+        check_schema(&schema)?;
+        let tls = match (mode.as_deref(), roots) {
+            (None, None) if is_local(&server) => Tls::Disable,
+            (Some("disable"), None) => Tls::Disable,
+            (Some("require"), None) => Tls::Require,
+            (None | Some("verify-full"), roots) => Tls::VerifyFull { roots },
+            (Some(_), _) => return Err(OpenError::Url("`sslmode` is disable, require or verify-full".to_owned())),
+        };
+        Ok(Self {
+            server,
+            tls,
+            password,
+            secrets: None,
+            schema,
+            policy: Policy::default(),
+            clock,
+            undecided_max: UNDECIDED_MAX_DEFAULT,
+            connections: CONNECTIONS_DEFAULT,
+            committers: 1,
+            lease: Duration::from_secs(10),
+        })
+    }
+}
+
+/// The name goes into statements, so it is a plain one.
+fn check_schema(schema: &str) -> Result<(), OpenError> {
+    let is_plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
+    let begins = schema.starts_with(|letter: char| letter.is_ascii_lowercase());
+    if begins && schema.len() <= SCHEMA_BYTES_MAX && schema.chars().all(is_plain) && !schema.starts_with("pg_") {
+        return Ok(());
+    }
+    let rule = format!(
+        "`schema` is of up to {SCHEMA_BYTES_MAX} lower-case letters, digits and underscores, and begins with a letter"
+    );
+    Err(OpenError::Url(rule))
+}
+
+/// Whether the server is on this machine.
+fn is_local(server: &Config) -> bool {
+    let is_local = |host: &Host| match host {
+        Host::Unix(_) => true,
+        Host::Tcp(name) => {
+            name == "localhost" || name.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+        }
+    };
+    server.get_hosts().iter().all(is_local)
+}

@@ -1,0 +1,59 @@
+//! What the parts of one ledger share.
+
+use std::sync::Arc;
+
+use ordermill_core::Timestamp;
+use ordermill_core::policy::Policy;
+use ordermill_ports::Clock;
+use tokio::sync::watch;
+
+use crate::connect::Pool;
+use crate::options::Options;
+use crate::{bus, notify};
+
+/// Shared by the callers and the tasks of one ledger. Nothing in it matters beyond the process: the database decides.
+pub(crate) struct Shared {
+    pub(crate) schema: String,
+    pub(crate) policy: Policy,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) pool: Pool,
+    pub(crate) bus: bus::State,
+    pub(crate) notify: notify::State,
+    closing: watch::Sender<bool>,
+}
+
+impl Shared {
+    pub(crate) fn new(options: &Options, pool: Pool) -> Self {
+        Self {
+            schema: options.schema.clone(),
+            policy: options.policy.clone(),
+            clock: Arc::clone(&options.clock),
+            pool,
+            bus: bus::State::new(options),
+            notify: notify::State::new(),
+            closing: watch::Sender::new(false),
+        }
+    }
+
+    /// Now, in whole microseconds: what is stored comes back equal.
+    pub(crate) fn now(&self) -> Timestamp {
+        let now = self.clock.now();
+        Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
+    }
+
+    /// Whether the ledger takes nothing more.
+    pub(crate) fn is_closing(&self) -> bool {
+        *self.closing.borrow()
+    }
+
+    /// Takes nothing more from now on.
+    pub(crate) fn begin_end(&self) {
+        self.closing.send_replace(true);
+    }
+
+    /// Returns when the ledger is closing: what every background task ends by.
+    pub(crate) async fn closing(&self) {
+        // Fails only when the sender is gone, which lives as long as `self`.
+        let _ = self.closing.subscribe().wait_for(|closing| *closing).await;
+    }
+}
