@@ -16,3 +16,4 @@ mod idempotency;
 mod lifecycle;
 mod payments;
 mod stock;
+mod systems;
