@@ -2,6 +2,7 @@
 //! are, their messages, and what was given up.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use axum::extract::{FromRequestParts, Path, State};
 use axum::response::Response;
@@ -105,8 +106,8 @@ fn consumer(role: Role, lag: Lag) -> ConsumerView {
 async fn lags(state: &Inner) -> Result<BTreeMap<Role, Lag>, BusError> {
     let mut lags = BTreeMap::new();
     for role in channel::TABLE.iter().flat_map(Channel::consumers) {
-        if !lags.contains_key(&role) {
-            lags.insert(role, state.app.bus.lag(role).await?);
+        if let Entry::Vacant(vacant) = lags.entry(role) {
+            vacant.insert(state.app.bus.lag(role).await?);
         }
     }
     Ok(lags)
