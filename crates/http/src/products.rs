@@ -22,7 +22,9 @@ use crate::cursor::Cursor as _;
 use crate::error_code::{INVALID_REQUEST, PRODUCT_NOT_FOUND};
 use crate::etag::{self, Present};
 use crate::json;
-use crate::openapi::{BulkProblems, CatalogueProblems, ListProblems, ProductLine, ProductRequest, ProductSchema, ReadProductProblems};
+use crate::openapi::{
+    BulkProblems, CatalogueProblems, ListProblems, ProductLine, ProductRequest, ProductSchema, ReadProductProblems,
+};
 use crate::problem::Problem;
 use crate::query::{Params, ProductPath};
 use crate::representation::json as json_response;

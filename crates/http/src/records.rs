@@ -134,8 +134,7 @@ impl Serialize for RecordViews {
 pub(crate) async fn take(State(state): State<Shared>, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let draft: RecordDraft = read_json(&state, &parts.headers, body, &INVALID_REQUEST).await?;
-    let mut record =
-        draft.check(new_id(&state)).map_err(|errors| Problem::violations(&INVALID_REQUEST, errors))?;
+    let mut record = draft.check(new_id(&state)).map_err(|errors| Problem::violations(&INVALID_REQUEST, errors))?;
     record.received.correlation_id = correlation::correlation_id(&parts.headers);
     let meaning = ("take_record", record.received.data.clone(), record.received.occurred_at);
     let input = idempotency::keyed(&parts.headers, InputBody::TakeRecord(Box::new(record)), &meaning)?;

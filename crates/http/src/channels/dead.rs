@@ -108,11 +108,7 @@ pub(super) struct Messages<'a> {
 
 impl<'a> Messages<'a> {
     /// Fetches what belongs to them; each event stands at the place of its letter.
-    pub async fn new(
-        state: &'a State,
-        events: &'a [Committed],
-        letters: &'a [DeadLetter],
-    ) -> Result<Self, QueryError> {
+    pub async fn new(state: &'a State, events: &'a [Committed], letters: &'a [DeadLetter]) -> Result<Self, QueryError> {
         Ok(Self { dressed: Dressed::new(state, events).await?, letters })
     }
 

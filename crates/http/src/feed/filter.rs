@@ -52,7 +52,12 @@ impl FeedFilter {
     /// Reads `subject`, `type` and `change`: each repeated, or separated by commas.
     pub fn from_params(params: &mut Params) -> Self {
         Self {
-            subjects: named(params, "subject", SubjectKind::from_name, "must be among order, product, customer, parcel, record"),
+            subjects: named(
+                params,
+                "subject",
+                SubjectKind::from_name,
+                "must be among order, product, customer, parcel, record",
+            ),
             types: named(params, "type", EventType::from_name, "must be the type of an event, such as order.placed"),
             changes: named(params, "change", Change::from_name, "must be among insert, modify, remove"),
         }

@@ -16,7 +16,7 @@ use ordermill_core::intake::record_fits;
 use ordermill_core::limits::BODY_BYTES_MAX;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -40,9 +40,14 @@ const STRICT: [(&str, &str); 4] = [
     ("email_content", "Missing email_content"),
 ];
 
+/// The shape that the answers which say no refer to by name.
+#[derive(OpenApi)]
+#[openapi(components(schemas(Refused)))]
+struct Shapes;
+
 /// Its routes.
 pub(super) fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new().routes(routes!(health, send)).routes(routes!(send_message))
+    OpenApiRouter::with_openapi(Shapes::openapi()).routes(routes!(health, send)).routes(routes!(send_message))
 }
 
 /// A message.
@@ -103,7 +108,6 @@ wire_refusals! {
     /// Of handing over messages.
     SendRefusals: Refused = [
         400 "`Invalid payload`, `Missing email_timestream`, `Invalid email_timestream format`, or another missing field in strict mode.",
-        401 "`Invalid token`.",
         408 "The message came too slowly.",
         413 "`Payload too large`.",
         431 "The headers are too large.",
@@ -183,6 +187,7 @@ pub(crate) async fn health(headers: HeaderMap) -> Response {
     request_body = Message,
     responses(
         (status = 200, description = "Durable; its object is written soon after.", body = Sent),
+        (status = 401, description = "`Invalid token`.", body = Refused),
         SendRefusals,
     )
 )]
@@ -200,6 +205,7 @@ pub(crate) async fn send(State(state): State<Shared>, request: Request) -> Respo
     request_body = Message,
     responses(
         (status = 200, description = "Durable; its object is written soon after.", body = Sent),
+        (status = 401, description = "`Invalid token`.", body = Refused),
         SendRefusals,
     )
 )]
@@ -300,9 +306,8 @@ mod tests {
 
     #[test]
     fn a_page_is_for_those_who_like_it_better() {
-        let prefers = |accept: &'static str| {
-            prefers_html(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]))
-        };
+        let prefers =
+            |accept: &'static str| prefers_html(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]));
         assert!(!prefers_html(&HeaderMap::new()));
         for html in ["text/html", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "Text/*"] {
             assert!(prefers(html), "{html}");
@@ -349,7 +354,18 @@ mod tests {
 
     #[test]
     fn what_is_no_time() {
-        for bad in ["yesterday", "2023-01-01", "2023-01-01T00:00:00", "2023-13-01T00:00:00Z", "1e9", "inf", "nan", ".", "-", "1.2.3"] {
+        for bad in [
+            "yesterday",
+            "2023-01-01",
+            "2023-01-01T00:00:00",
+            "2023-13-01T00:00:00Z",
+            "1e9",
+            "inf",
+            "nan",
+            ".",
+            "-",
+            "1.2.3",
+        ] {
             assert_eq!(read_instant(&json!(bad)), None, "{bad}");
         }
         for bad in [json!(true), json!([]), json!({}), json!(1_672_531_200_000_i64), json!(1e300), json!(u64::MAX)] {

@@ -62,7 +62,9 @@ async fn a_deleted_product_is_not_sold_and_shown_to_those_who_ask() {
     shop.get("/v1/products/chair").await.assert_problem(404, "product_not_found");
     assert_eq!(shop.get("/v1/products/chair?deleted=true").await.json(), gone.json());
     shop.post("/v1/orders", order("chair", 1)).await.assert_problem(422, "unknown_product");
-    let listed = async |query: &str| shop.get(&format!("/v1/products{query}")).await.json()["products"].as_array().unwrap().len();
+    let listed = async |query: &str| {
+        shop.get(&format!("/v1/products{query}")).await.json()["products"].as_array().unwrap().len()
+    };
     assert_eq!((listed("").await, listed("?deleted=true").await), (1, 2));
     shop.send(Method::DELETE, "/v1/products/lamp", &[], "").await.assert_problem(404, "product_not_found");
     let back = shop.put("/v1/products/chair", &[("if-none-match", "*")], product_body()).await;

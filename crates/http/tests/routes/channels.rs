@@ -25,7 +25,8 @@ async fn messages(shop: &Shop, address: &str) -> Vec<Value> {
 /// Makes the payments role give up on everything it is handed.
 async fn give_up(shop: &Shop) {
     let deliveries = shop.store.receive(Role::Payments, 10).await.unwrap();
-    let given_up = deliveries.into_iter().map(|delivery| Submission::settle(delivery.dead_letter("it is gone".to_owned())));
+    let given_up =
+        deliveries.into_iter().map(|delivery| Submission::settle(delivery.dead_letter("it is gone".to_owned())));
     for result in shop.store.submit(Source::Results, given_up.collect()).await {
         result.unwrap();
     }
@@ -41,7 +42,14 @@ async fn channels_show_who_reads_them_and_how_far() {
     let names: Vec<&str> = channels.iter().map(|channel| channel["name"].as_str().unwrap()).collect();
     assert_eq!(
         names,
-        ["order_queue", "payment_status_topic", "inventory_status_topic", "order-tracking.events", "records", "order_publisher"]
+        [
+            "order_queue",
+            "payment_status_topic",
+            "inventory_status_topic",
+            "order-tracking.events",
+            "records",
+            "order_publisher"
+        ]
     );
     let queue = &channels[0];
     assert_eq!(queue["dead_letter_channel"], "order_queue_dead_letter");
@@ -72,14 +80,17 @@ async fn messages_of_a_channel_are_its_events_with_their_keys() {
         assert_eq!((&found[0]["type"], &found[0]["specversion"]), (&json!("order.placed"), &json!("1.0")));
         assert_eq!((found[0].get("value"), found[0].get("dead_letter")), (None, None));
     }
-    let kinds: Vec<Value> = messages(&shop, "payment_status_topic/messages").await.iter().map(|message| message["type"].clone()).collect();
+    let kinds: Vec<Value> =
+        messages(&shop, "payment_status_topic/messages").await.iter().map(|message| message["type"].clone()).collect();
     assert_eq!(kinds, ["payment.authorized", "payment.captured"]);
     assert_eq!(messages(&shop, "inventory_status_topic/messages").await.len(), 1);
     // Page by page, to the end.
     let (mut seen, mut address) = (Vec::new(), "order_queue/messages?limit=2".to_owned());
     loop {
         let page = shop.get(&format!("/v1/channels/{address}")).await.json();
-        seen.extend(page["messages"].as_array().unwrap().iter().map(|message| message["key"].as_str().unwrap().to_owned()));
+        seen.extend(
+            page["messages"].as_array().unwrap().iter().map(|message| message["key"].as_str().unwrap().to_owned()),
+        );
         let Some(next) = page["next"].as_str() else { break };
         address = format!("order_queue/messages?limit=2&cursor={next}");
     }
@@ -87,7 +98,8 @@ async fn messages_of_a_channel_are_its_events_with_their_keys() {
     let newest = messages(&shop, "order_queue/messages?last=2").await;
     assert_eq!([&newest[0]["key"], &newest[1]["key"]], [&orders[3], &orders[4]]);
     shop.get("/v1/channels/nothing/messages").await.assert_problem(404, "channel_not_found");
-    let cursor = shop.get("/v1/channels/order_queue/messages?limit=1").await.json()["next"].as_str().unwrap().to_owned();
+    let cursor =
+        shop.get("/v1/channels/order_queue/messages?limit=1").await.json()["next"].as_str().unwrap().to_owned();
     for bad in ["last=0", "last=501", "limit=0", "cursor=x", &format!("last=1&cursor={cursor}")] {
         shop.get(&format!("/v1/channels/order_queue/messages?{bad}")).await.assert_problem(400, "invalid_query");
     }
@@ -97,7 +109,10 @@ async fn messages_of_a_channel_are_its_events_with_their_keys() {
 async fn the_newest_messages_are_found_behind_many_others() {
     let shop = Shop::new();
     report(&shop, "P-1", ParcelStatus::PickedUp, "2026-01-01T00:00:00Z").await;
-    let puts = (0..4_000).map(|number| json!({"product_id": format!("p-{number}"), "name": "n", "price": {"amount_minor": 1, "currency": "USD"}}).to_string());
+    let puts = (0..4_000).map(|number| {
+        json!({"product_id": format!("p-{number}"), "name": "n", "price": {"amount_minor": 1, "currency": "USD"}})
+            .to_string()
+    });
     let reply = shop.post_lines("/v1/products", puts.collect::<Vec<_>>().join("\n")).await;
     assert_eq!(reply.lines().len(), 4_000);
     let found = messages(&shop, "order-tracking.events/messages?last=5").await;
@@ -118,7 +133,10 @@ async fn tracking_messages_have_the_value_their_readers_know() {
         json!({"orderId": "ORD-1", "status": "PICKED_UP_AT_WAREHOUSE", "eventTs": "2026-01-31T12:00:00Z", "schemaVersion": "v1"})
     );
     assert_eq!((&found[2]["type"], &found[2]["value"]["status"]), (&json!("tracking.late"), &json!("DELIVERY_ISSUE")));
-    assert!(found.iter().all(|message| message["key"] == "ORD-1" && message["correlationid"] == "carrier-1"), "{found:?}");
+    assert!(
+        found.iter().all(|message| message["key"] == "ORD-1" && message["correlationid"] == "carrier-1"),
+        "{found:?}"
+    );
 }
 
 #[tokio::test]
@@ -138,7 +156,12 @@ async fn a_dead_letter_channel_says_why() {
     let rest = format!("order_queue_dead_letter/messages?cursor={}", page["next"].as_str().unwrap());
     assert_eq!(messages(&shop, &rest).await[0]["key"], second);
     assert_eq!(messages(&shop, "order_queue_dead_letter/messages?last=1").await[0]["key"], second);
-    for other in ["payment_status_topic_dead_letter", "order-tracking.events.dlt", "records_dead_letter", "order_publisher_dead_letter"] {
+    for other in [
+        "payment_status_topic_dead_letter",
+        "order-tracking.events.dlt",
+        "records_dead_letter",
+        "order_publisher_dead_letter",
+    ] {
         assert_eq!(messages(&shop, &format!("{other}/messages")).await, Vec::<Value>::new(), "{other}");
     }
 }
@@ -157,7 +180,10 @@ async fn channels_are_followed_from_where_one_looked() {
     give_up(&shop).await;
     let (id, kind, message) = dead.next_of_feed().await.unwrap();
     assert_eq!((kind.as_str(), &message["dead_letter"]["reason"]), ("order.placed", &json!("it is gone")));
-    let behind = Live::open(&shop, &format!("/v1/channels/order_queue_dead_letter/stream?cursor={id}"), &[]).await.next_of_feed().await;
+    let behind = Live::open(&shop, &format!("/v1/channels/order_queue_dead_letter/stream?cursor={id}"), &[])
+        .await
+        .next_of_feed()
+        .await;
     assert_eq!(behind.unwrap().2["key"], news);
     let wrong = Live::open(&shop, "/v1/channels/order_queue/stream", &[("last-event-id", &id)]).await;
     assert_eq!(wrong.status, 400, "a place in another stream is none in this");

@@ -65,7 +65,12 @@ async fn a_deleted_customer_is_shown_to_those_who_ask() {
     delete(&shop, "/v1/customers/x", &[]).await.assert_problem(404, "customer_not_found");
     let ids = async |query: &str| {
         let page = shop.get(&format!("/v1/customers?{query}")).await.json();
-        page["customers"].as_array().unwrap().iter().map(|one| one["customer_id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        page["customers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["customer_id"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(ids("").await, ["a", "c"]);
     assert_eq!(ids("deleted=true").await, ["a", "b", "c"]);

@@ -57,11 +57,17 @@ async fn a_poller_sees_what_is_new_and_nothing_else() {
     shop.put("/v1/customers/c", &[], json!({"name": "n"})).await;
     assert_eq!(ids(&shop, "subject=order&change=insert").await, [format!("{order}/1")]);
     assert_eq!(ids(&shop, "subject=order&change=INSERT").await.len(), 1, "as a table's change stream writes it");
-    assert_eq!(ids(&shop, "change=insert").await, ["product/chair/1".to_owned(), format!("{order}/1"), "customer/c/1".to_owned()]);
+    assert_eq!(
+        ids(&shop, "change=insert").await,
+        ["product/chair/1".to_owned(), format!("{order}/1"), "customer/c/1".to_owned()]
+    );
     assert_eq!(ids(&shop, "change=remove").await, ["customer/c/2"]);
     assert_eq!(ids(&shop, "subject=customer&change=modify").await, ["customer/c/3"]);
     assert_eq!(ids(&shop, "subject=order&change=modify").await.len(), 4);
-    assert_eq!(ids(&shop, "type=payment.captured&type=order.placed").await, [format!("{order}/1"), format!("{order}/4")]);
+    assert_eq!(
+        ids(&shop, "type=payment.captured&type=order.placed").await,
+        [format!("{order}/1"), format!("{order}/4")]
+    );
     assert_eq!(ids(&shop, "type=payment.captured,order.placed&subject=customer").await, Vec::<String>::new());
     for bad in ["subject=shoe", "type=order.lost", "change=maybe", "wait=-1", "wait=x"] {
         shop.get(&format!("/v1/events?{bad}")).await.assert_problem(400, "invalid_query");
@@ -93,7 +99,10 @@ async fn a_request_looks_at_so_many_events_and_no_more() {
     let order = shop.place("chair").await;
     let page = shop.get("/v1/events?subject=order").await.json();
     assert_eq!(page["events"], json!([]), "it is too far behind for one look");
-    assert_eq!(ids(&shop, &format!("subject=order&cursor={}", page["next"].as_str().unwrap())).await, [format!("{order}/1")]);
+    assert_eq!(
+        ids(&shop, &format!("subject=order&cursor={}", page["next"].as_str().unwrap())).await,
+        [format!("{order}/1")]
+    );
 }
 
 #[tokio::test]
@@ -131,7 +140,11 @@ async fn the_feed_is_followed() {
     let order = shop.place("chair").await;
     shop.confirm(order).await;
     let (id, kind, event) = live.next_of_feed().await.unwrap();
-    assert_eq!((kind.as_str(), &event["subject"]), ("order.placed", &json!(order.to_string())), "it begins with what is new");
+    assert_eq!(
+        (kind.as_str(), &event["subject"]),
+        ("order.placed", &json!(order.to_string())),
+        "it begins with what is new"
+    );
     let mut again = Live::open(&shop, "/v1/events/stream?subject=order", &[("last-event-id", &id)]).await;
     assert_eq!(again.next_of_feed().await.unwrap().2["id"], format!("{order}/2"));
     let begin = shop.get("/v1/events?limit=2").await.json()["next"].as_str().unwrap().to_owned();

@@ -2,10 +2,16 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod catalogue;
+mod channels;
+mod cors;
+mod customers;
 mod dead_letters;
 mod documents;
 mod feed;
 mod health;
 mod orders;
+mod records;
 mod server;
 mod support;
+mod tracking;
+mod wire;

@@ -28,7 +28,10 @@ async fn a_record_is_taken_and_read_until_it_is_stored() {
     let id = taken["record_id"].as_str().unwrap();
     assert_eq!(reply.header("location"), format!("/v1/records/{id}"));
     assert_eq!((&taken["status"], &taken["correlation_id"]), (&json!("queued"), &json!("web-1")));
-    assert_eq!((&taken["data"], &taken["occurred_at"]), (&json!({"a": [1, {"b": null}]}), &json!("2026-01-31T12:00:00Z")));
+    assert_eq!(
+        (&taken["data"], &taken["occurred_at"]),
+        (&json!({"a": [1, {"b": null}]}), &json!("2026-01-31T12:00:00Z"))
+    );
     let address = format!("/v1/records/{id}");
     assert_eq!(shop.get(&address).await.json(), taken);
     store(&shop, id).await;
@@ -47,7 +50,8 @@ async fn a_record_is_taken_and_read_until_it_is_stored() {
 #[tokio::test]
 async fn a_key_makes_it_safe_to_send_again() {
     let shop = Shop::new();
-    let send = async |data: Value| shop.post_with("/v1/records", &[("idempotency-key", "k")], json!({"data": data})).await;
+    let send =
+        async |data: Value| shop.post_with("/v1/records", &[("idempotency-key", "k")], json!({"data": data})).await;
     let first = send(json!({"a": 1})).await;
     store(&shop, first.json()["record_id"].as_str().unwrap()).await;
     let again = send(json!({"a": 1})).await;
@@ -86,7 +90,12 @@ async fn records_are_listed_newest_first() {
     store(&shop, &ids[1]).await;
     let list = async |query: &str| {
         let page = shop.get(&format!("/v1/records?{query}")).await.json();
-        let found: Vec<String> = page["records"].as_array().unwrap().iter().map(|record| record["record_id"].as_str().unwrap().to_owned()).collect();
+        let found: Vec<String> = page["records"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|record| record["record_id"].as_str().unwrap().to_owned())
+            .collect();
         (found, page["next"].as_str().map(str::to_owned))
     };
     let newest_first: Vec<String> = ids.iter().rev().cloned().collect();

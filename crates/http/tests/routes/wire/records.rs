@@ -72,11 +72,24 @@ async fn checks_come_in_their_order() {
         // The token is looked at before the time.
         assert_refused(&shop.post("/message", json!({"token": token, "data": {}})).await, 401, "Invalid token");
     }
-    for data in [json!({}), json!({"email_timestream": null}), json!({"email_timestream": ""}), json!({"email_timestream": "  "})] {
+    for data in [
+        json!({}),
+        json!({"email_timestream": null}),
+        json!({"email_timestream": ""}),
+        json!({"email_timestream": "  "}),
+    ] {
         let reply = shop.post("/message", json!({"token": TOKEN, "data": data})).await;
         assert_refused(&reply, 400, "Missing email_timestream");
     }
-    for bad in [json!("yesterday"), json!("2023-01-01"), json!("2023-01-01T00:00:00"), json!(true), json!([1]), json!({}), json!(1e300)] {
+    for bad in [
+        json!("yesterday"),
+        json!("2023-01-01"),
+        json!("2023-01-01T00:00:00"),
+        json!(true),
+        json!([1]),
+        json!({}),
+        json!(1e300),
+    ] {
         assert_refused(&shop.post("/", message(bad)).await, 400, "Invalid email_timestream format");
     }
     assert!(records(&shop).await.is_empty(), "nothing was taken");
@@ -109,7 +122,8 @@ async fn times_come_in_many_forms() {
 #[tokio::test]
 async fn strict_mode_asks_for_a_whole_mail() {
     let shop = shop(true);
-    let whole = json!({"email_subject": "S", "email_sender": "a@example.com", "email_timestream": 1, "email_content": "C"});
+    let whole =
+        json!({"email_subject": "S", "email_sender": "a@example.com", "email_timestream": 1, "email_content": "C"});
     let send = async |data: &Value| shop.post("/", json!({"token": TOKEN, "data": data})).await;
     assert_eq!(send(&whole).await.status, 200);
     for field in ["email_subject", "email_sender", "email_timestream", "email_content"] {
@@ -156,7 +170,9 @@ async fn a_message_that_is_too_large_is_refused() {
 async fn the_type_of_the_body_does_not_matter() {
     let shop = shop(false);
     let body = message(json!(1)).to_string();
-    for headers in [&[][..], &[("content-type", "text/plain")], &[("content-type", "application/x-www-form-urlencoded")]] {
+    for headers in
+        [&[][..], &[("content-type", "text/plain")], &[("content-type", "application/x-www-form-urlencoded")]]
+    {
         assert_eq!(shop.send(Method::POST, "/message", headers, body.clone()).await.status, 200);
     }
 }
