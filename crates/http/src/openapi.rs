@@ -28,11 +28,7 @@ use crate::router;
         (name = "events", description = "Everything that happened."),
         (name = "channels", description = "The event path, as a page into a message broker shows it."),
         (name = "operations", description = "Keeping it running."),
-        (name = "wire: enterprise", description = "The order service of the enterprise platform."),
-        (name = "wire: order api", description = "The order API and the order processor, which answer once an order is confirmed."),
-        (name = "wire: orchestrator", description = "The entry of the event-driven orchestrator, over HTTP and as a Lambda function."),
         (name = "wire: tracking", description = "Order tracking: batches of tracking events, in JSON and XML."),
-        (name = "wire: records", description = "The queue frontend: messages with a shared token."),
     ),
     components(schemas(ProblemDocument<'_>, FieldError, OrderStatus, MoneySchema)),
 )]

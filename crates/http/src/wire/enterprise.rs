@@ -28,9 +28,12 @@ use crate::state::Shared;
 use crate::wire::refusals::wire_refusals;
 use crate::{body, correlation, idempotency};
 
-/// The shape that the answers which say no refer to by name.
+/// What the document says of this system, with the shapes that its refusals refer to by name.
 #[derive(OpenApi)]
-#[openapi(components(schemas(Message<'_>)))]
+#[openapi(
+    tags((name = "wire: enterprise", description = "The order service of the enterprise platform.")),
+    components(schemas(Message<'_>)),
+)]
 struct Shapes;
 
 /// Routes that do work.

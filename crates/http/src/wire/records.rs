@@ -40,9 +40,12 @@ const STRICT: [(&str, &str); 4] = [
     ("email_content", "Missing email_content"),
 ];
 
-/// The shape that the answers which say no refer to by name.
+/// What the document says of this system, with the shapes that its refusals refer to by name.
 #[derive(OpenApi)]
-#[openapi(components(schemas(Refused)))]
+#[openapi(
+    tags((name = "wire: records", description = "The queue frontend: messages with a shared token.")),
+    components(schemas(Refused)),
+)]
 struct Shapes;
 
 /// Its routes.

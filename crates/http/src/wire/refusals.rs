@@ -27,7 +27,8 @@ pub(super) fn documented(schema: &str, responses: &[(u16, &str)]) -> impl Iterat
     })
 }
 
-/// The responses of a system's routes that say no, each set a type of its own.
+/// The responses of a system's routes that say no, each set a type of its own. Its shapes are named in the `OpenApi` of the
+/// system's routes, as responses name them without bringing them along.
 macro_rules! wire_refusals {
     ($($(#[$meta:meta])* $name:ident: $($shape:ty = [$($status:literal $description:literal),* $(,)?]),* $(,)?;)*) => {
         $($(#[$meta])*

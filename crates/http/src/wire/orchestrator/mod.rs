@@ -31,9 +31,12 @@ use crate::{body, correlation};
 /// Where orders are posted.
 pub(super) const ORDER_MANAGEMENT: &str = "/order-management";
 
-/// The shape that the answers which say no refer to by name.
+/// What the document says of this system, with the shapes that its refusals refer to by name.
 #[derive(OpenApi)]
-#[openapi(components(schemas(invoke::ServiceError<'_>)))]
+#[openapi(
+    tags((name = "wire: orchestrator", description = "The entry of the event-driven orchestrator, over HTTP and as a Lambda function.")),
+    components(schemas(invoke::ServiceError<'_>)),
+)]
 struct Shapes;
 
 /// Routes that do work.

@@ -36,9 +36,12 @@ use crate::state::Shared;
 use crate::wire::refusals::wire_refusals;
 use crate::{body, correlation, idempotency};
 
-/// The shapes that the answers which say no refer to by name.
+/// What the document says of this system, with the shapes that its refusals refer to by name.
 #[derive(OpenApi)]
-#[openapi(components(schemas(DetailShape<'_>, InvalidShape, Invalid)))]
+#[openapi(
+    tags((name = "wire: order api", description = "The order API and the order processor, which answer once an order is confirmed.")),
+    components(schemas(DetailShape<'_>, InvalidShape, Invalid)),
+)]
 struct Shapes;
 
 /// Routes that do work.
