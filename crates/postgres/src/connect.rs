@@ -145,3 +145,57 @@ impl Pool {
         self.0.close();
     }
 }
+
+/// A transaction whose statements can be sent one behind the other without waiting, its BEGIN and its COMMIT among them. Dropped before
+/// its end is known, it takes its connection along: nobody gets one that is in the middle of something.
+pub(crate) struct Tx {
+    /// `None` only while it is dropped.
+    client: Option<Client>,
+    is_over: bool,
+}
+
+impl Tx {
+    /// A transaction on this connection; [`Self::begin`] is the first thing to send.
+    pub(crate) const fn on(client: Client) -> Self {
+        Self { client: Some(client), is_over: false }
+    }
+
+    /// Sends BEGIN. May be awaited together with the first statements, as the first of them.
+    pub(crate) async fn begin(&self) -> Result<(), StoreError> {
+        Ok(self.batch_execute("BEGIN").await?)
+    }
+
+    /// Sends COMMIT. May be awaited together with the last statements, as the last of them: if one of those failed, so has this, though it
+    /// gives no error. [`Self::over`] has to follow.
+    pub(crate) async fn commit(&self) -> Result<(), StoreError> {
+        Ok(self.batch_execute("COMMIT").await?)
+    }
+
+    /// Undoes everything, and gives the connection back.
+    pub(crate) async fn roll_back(mut self) -> Result<(), StoreError> {
+        self.batch_execute("ROLLBACK").await?;
+        self.is_over = true;
+        Ok(())
+    }
+
+    /// The server has answered the COMMIT: gives the connection back.
+    pub(crate) fn over(mut self) {
+        self.is_over = true;
+    }
+}
+
+impl std::ops::Deref for Tx {
+    type Target = ClientWrapper;
+
+    fn deref(&self) -> &ClientWrapper {
+        self.client.as_ref().expect("it is there until the transaction is dropped")
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take().filter(|_| !self.is_over) {
+            drop(Object::take(client));
+        }
+    }
+}

@@ -1,9 +1,9 @@
 //! Settlements, in the commit of the inputs that they came with.
 
-use deadpool_postgres::Transaction;
 use ordermill_core::Timestamp;
 use ordermill_ports::bus::Settlement;
 
+use crate::connect::Tx;
 use crate::error::StoreError;
 use crate::shared::Shared;
 
@@ -17,7 +17,7 @@ pub(crate) struct Staged {}
 /// slice that may be empty.
 pub(crate) async fn stage(
     _shared: &Shared,
-    _tx: &Transaction<'_>,
+    _tx: &Tx,
     _settlements: &[Settlement],
     _now: Timestamp,
 ) -> Result<Staged, StoreError> {
