@@ -111,7 +111,7 @@ pub(crate) struct Redriven {
     get, path = "/v1/dead-letters", tag = "operations", operation_id = "list_dead_letters",
     params(
         ("cursor" = Option<String>, Query, description = "The `next` of the page before."),
-        ("limit" = Option<u32>, Query, description = "Entries in the page, 1 to 500; 50 if left out."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Entries in the page, 1 to 500; 50 if left out."),
     ),
     responses((status = 200, description = "A page of dead letters.", body = DeadLetterPage<'_>), ListProblems)
 )]

@@ -51,7 +51,7 @@ pub(crate) struct EventPage<'a> {
         ("change" = Option<String>, Query, description = "`insert`: the first event of its subject; `remove`: its deletion; `modify`: every other."),
         ("wait" = Option<u32>, Query, description = "Where there is nothing behind the cursor yet: answer as soon as there is, or after so many seconds (at most 60)."),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before; the beginning if left out."),
-        ("limit" = Option<u32>, Query, description = "Events in the page, 1 to 500; 50 if left out."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Events in the page, 1 to 500; 50 if left out."),
     ),
     responses((status = 200, description = "A page of events.", body = EventPage<'_>), ListProblems)
 )]

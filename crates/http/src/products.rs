@@ -46,7 +46,7 @@ pub(crate) struct ProductPage {
     params(
         ("deleted" = Option<bool>, Query, description = "`true` shows what was deleted, too."),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before."),
-        ("limit" = Option<u32>, Query, description = "Products in the page, 1 to 500; 50 if left out."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Products in the page, 1 to 500; 50 if left out."),
     ),
     responses((status = 200, description = "A page of products.", body = ProductPage), ListProblems)
 )]

@@ -179,7 +179,7 @@ fn record_of(outcome: &Outcome) -> Result<&Arc<Record>, Problem> {
         ("from" = Option<String>, Query, description = "Taken at this instant or later."),
         ("to" = Option<String>, Query, description = "Taken before this instant."),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before."),
-        ("limit" = Option<u32>, Query, description = "Records in the page, 1 to 500; 50 if left out."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Records in the page, 1 to 500; 50 if left out."),
     ),
     responses((status = 200, description = "A page of records.", body = RecordPage), ListProblems)
 )]

@@ -60,7 +60,7 @@ pub(crate) struct StockPage {
     get, path = "/v1/stock", tag = "catalogue", operation_id = "list_stock",
     params(
         ("cursor" = Option<String>, Query, description = "The `next` of the page before."),
-        ("limit" = Option<u32>, Query, description = "Products in the page, 1 to 500; 50 if left out."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Products in the page, 1 to 500; 50 if left out."),
     ),
     responses((status = 200, description = "A page of stock.", body = StockPage), ListProblems)
 )]

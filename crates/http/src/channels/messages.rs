@@ -130,8 +130,8 @@ enum Messages<'a> {
     params(
         ("name" = String, Path, description = "The channel, or a dead-letter channel.", example = "order_queue"),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before; the beginning if left out."),
-        ("limit" = Option<u32>, Query, description = "Messages in the page, 1 to 500; 50 if left out."),
-        ("last" = Option<u32>, Query, description = "The newest so many instead, 1 to 500; not with `cursor`."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Messages in the page, 1 to 500; 50 if left out."),
+        ("last" = Option<u32>, Query, minimum = 1, maximum = 500, description = "The newest so many instead, 1 to 500; not with `cursor`."),
     ),
     responses((status = 200, description = "A page of messages.", body = MessagePage<'_>), ChannelProblems)
 )]

@@ -16,7 +16,7 @@ use crate::state::Shared;
     params(
         ("deleted" = Option<bool>, Query, description = "`true` shows who was deleted, too."),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before."),
-        ("limit" = Option<u32>, Query, description = "Customers in the page, 1 to 500; 50 if left out."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Customers in the page, 1 to 500; 50 if left out."),
     ),
     responses((status = 200, description = "A page of customers.", body = customers::CustomerPage), ListProblems)
 )]

@@ -50,7 +50,7 @@ impl Serialize for OrderViews {
         ("to" = Option<String>, Query, description = "Taken before this instant."),
         ("q" = Option<String>, Query, description = "With exactly this order id, order reference or customer id."),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before."),
-        ("limit" = Option<u32>, Query, description = "Orders in the page, 1 to 500; 50 if left out."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Orders in the page, 1 to 500; 50 if left out."),
     ),
     responses((status = 200, description = "A page of orders.", body = OrderPage), ListProblems)
 )]
