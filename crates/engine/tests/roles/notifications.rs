@@ -67,7 +67,11 @@ async fn rounds_one_behind_the_other_send_each_mail_once() {
     for id in &ids {
         world.wait_for(*id, |order| !order.is_open()).await;
         let order = world.order(*id).await;
-        assert!(order.mails.iter().all(|mail| mail.state == ordermill_core::mail::MailState::Sent), "{:?}", order.mails);
+        assert!(
+            order.mails.iter().all(|mail| mail.state == ordermill_core::mail::MailState::Sent),
+            "{:?}",
+            order.mails
+        );
     }
     let mut mails = world.postbox.mails.lock().clone();
     let count = mails.len();
