@@ -20,8 +20,8 @@ use crate::worker::{PANICKED, Worker};
 
 /// Results in one commit.
 const BATCH: usize = 512;
-/// Commits under way at once: each order needs two results from here, and intake may fill a whole commit.
-const COMMITS: usize = 8;
+/// Commits under way at once.
+const COMMITS: usize = 3;
 
 pub(super) async fn run(worker: Worker) {
     let concurrency = worker.settings.payments_concurrency;
