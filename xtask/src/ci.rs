@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 
 use crate::step::{Steps, call};
 use crate::suite::Run;
-use crate::{cargo, deny, suite, tools};
+use crate::{cargo, clients, deny, suite, tools};
 
 /// Runs every step, past failures, and ends with the counts of the tests.
 pub fn run() -> Result<()> {
@@ -21,7 +21,7 @@ pub fn run() -> Result<()> {
     steps.run("generated files", || {
         call(cargo().args(["test", "--workspace", "--locked", "--test", "generated"]).env("INSTA_UPDATE", "no"))
     });
-    steps.run("tools of the tests", tools::provide);
+    steps.run("tools of the tests", || tools::provide().and_then(|()| clients::provide()));
     let mut tests: Option<Run> = None;
     steps.run("tests", || {
         let run = suite::run(&["--locked".to_owned()])?;

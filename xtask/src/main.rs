@@ -4,6 +4,7 @@
 //! is here only runs things.
 
 mod ci;
+mod clients;
 mod deny;
 mod step;
 mod suite;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
 
 fn test(arguments: &[String]) -> Result<()> {
     tools::provide()?;
+    clients::provide()?;
     let run = suite::run(arguments)?;
     println!("{}", run.counts);
     run.verdict()

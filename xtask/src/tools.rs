@@ -38,6 +38,24 @@ const NEEDS: &[Need] = &[
         works: python_works,
         hint: "put python3 on the PATH",
     },
+    Need {
+        what: "environments of Python, to install the API tester into",
+        package: "python3-venv",
+        works: venv_works,
+        hint: "put a python3 with venv and pip on the PATH",
+    },
+    Need {
+        what: "node, which runs the AWS SDK for JavaScript",
+        package: "nodejs",
+        works: node_works,
+        hint: "put node 18 or newer on the PATH",
+    },
+    Need {
+        what: "npm, which installs the AWS SDK for JavaScript",
+        package: "npm",
+        works: npm_works,
+        hint: "put npm on the PATH",
+    },
 ];
 
 /// Sees to it that everything is there: installs what is missing where that is possible.
@@ -81,6 +99,18 @@ fn strace_works() -> Result<(), String> {
 
 fn python_works() -> Result<(), String> {
     try_out(Command::new("python3").args(["-c", "import mailbox"]))
+}
+
+fn venv_works() -> Result<(), String> {
+    try_out(Command::new("python3").args(["-c", "import ensurepip, venv"]))
+}
+
+fn node_works() -> Result<(), String> {
+    try_out(Command::new("node").args(["-e", "process.exit(parseInt(process.versions.node) < 18)"]))
+}
+
+fn npm_works() -> Result<(), String> {
+    try_out(Command::new("npm").arg("--version"))
 }
 
 /// Mounts one in a mount namespace of its own, so that nothing is left of it. Whoever may not do that as they are becomes root of

@@ -2,6 +2,10 @@
 //!
 //! Architecture invariant: this is the one place that knows which adapter stands behind which port.
 
+mod settings;
+#[cfg(test)]
+pub mod testing;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,13 +13,15 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use ordermill_config as config;
 use ordermill_config::Config;
+use ordermill_core::id::CustomerId;
 use ordermill_core::process::Role;
+use ordermill_embedded::secrets::LocalSecrets;
 use ordermill_embedded::{mail, memory, objects, sandbox, sqlite};
 use ordermill_engine::{Parts, Running, Templates};
-use ordermill_http::App;
+use ordermill_http::{App, Token, TokenList};
 use ordermill_ports::clock::{SystemClock, SystemRandom};
-use ordermill_ports::decorator::{Breaker, Faulty, Metered, Timeout, breaker, faulty};
-use ordermill_ports::{Bus, Clock, Ledger, Mailer, Objects, Payments, Queries};
+use ordermill_ports::decorator::{Breaker, Cached, Faulty, Metered, Timeout, breaker, faulty};
+use ordermill_ports::{Bus, Clock, Ledger, Mailer, Objects, Payments, Queries, Secrets};
 use ordermill_telemetry as telemetry;
 use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
@@ -55,13 +61,17 @@ impl Server {
         std::fs::create_dir_all(&config.data)
             .with_context(|| format!("the data directory {} cannot be made", config.data.display()))?;
         let parts = open(config).await?;
+        let app = app(&parts, config, metrics)?;
+        if config.roles.0.contains(&Role::Api) {
+            warn_of_missing_secrets(&app, config).await;
+        }
         let role_threads = RoleThreads::start()?;
         let roles =
-            role_threads.enter(|| ordermill_engine::start(parts.clone(), engine_settings(config), &config.roles.0));
+            role_threads.enter(|| ordermill_engine::start(parts.clone(), settings::engine(config), &config.roles.0));
         let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let http = match listener {
-            Some(listener) => tokio::spawn(ordermill_http::serve(listener, app(&parts, config, metrics), stopped)),
+            Some(listener) => tokio::spawn(ordermill_http::serve(listener, app, stopped)),
             None => tokio::spawn(async move {
                 // Sent, or dropped with the server: both mean the end.
                 let _ = stopped.await;
@@ -217,50 +227,43 @@ fn load_templates(directory: &Path) -> Result<Templates> {
     Ok(Templates::load(overrides)?)
 }
 
-fn app(parts: &Parts, config: &Config, metrics: RenderMetrics) -> App {
-    App {
+fn app(parts: &Parts, config: &Config, metrics: RenderMetrics) -> Result<App> {
+    let source: Arc<dyn Secrets> = Arc::new(LocalSecrets::new(&config.data));
+    let kept = |refresh: config::Period| -> Arc<dyn Secrets> {
+        Arc::new(Cached::<dyn Secrets>::new(Arc::clone(&source), refresh.std()))
+    };
+    Ok(App {
         ledger: Arc::clone(&parts.ledger),
         queries: Arc::clone(&parts.queries),
         bus: Arc::clone(&parts.bus),
         clock: Arc::clone(&parts.clock),
         random: Arc::clone(&parts.random),
+        authenticator: Arc::new(TokenList::new(kept(config.auth.token_refresh), tokens(&config.auth)?)),
+        secrets: kept(config.records.token_refresh),
         metrics,
-        settings: http_settings(config),
+        settings: settings::http(config),
+    })
+}
+
+/// A secret that cannot be had keeps callers out until it can; whoever starts the server should not learn it from them.
+async fn warn_of_missing_secrets(app: &App, config: &Config) {
+    let tokens = config.auth.tokens.iter().map(|token| &token.token);
+    for reference in tokens.chain(&config.records.token) {
+        if let Err(error) = app.secrets.reveal(reference).await {
+            tracing::warn!(%error, "a token is not there; nobody is let in with it until it is");
+        }
     }
 }
 
-fn engine_settings(config: &Config) -> ordermill_engine::Settings {
-    ordermill_engine::Settings {
-        payments_concurrency: config.provider.concurrency,
-        mail_batch: config.notifications.batch,
-        archive_settle: config.archive.settle.std(),
-        archive_batch: config.archive.concurrency,
-        archive_share_percent: config.archive.share_percent,
-        sweep_interval: config.process.sweep_interval.std(),
-        stop_grace: config.process.stop_grace.std(),
-    }
-}
-
-fn http_settings(config: &Config) -> ordermill_http::Settings {
-    let http = &config.http;
-    ordermill_http::Settings {
-        connections_max: http.connections_max,
-        requests_max: http.requests_max,
-        waits_max: http.waits_max,
-        bulks_max: http.bulks_max,
-        streams_max: http.streams_max,
-        head_read_timeout: http.head_timeout.std(),
-        body_read_timeout: http.body_timeout.std(),
-        bulk_idle_timeout: http.bulk_idle_timeout.std(),
-        bulk_patience: http.bulk_patience.std(),
-        idle_timeout: http.idle_timeout.std(),
-        write_timeout: http.write_timeout.std(),
-        request_timeout: http.request_timeout.std(),
-        prefer_wait_max: http.wait_max.std(),
-        drain_timeout: http.drain_timeout.std(),
-        idempotency_ttl: config.process.idempotency_ttl.std(),
-        ..ordermill_http::Settings::default()
-    }
+fn tokens(auth: &config::Auth) -> Result<Vec<Token>> {
+    let token = |token: &config::Token| {
+        Ok(Token {
+            reference: token.token.clone(),
+            subject: CustomerId::new(&token.subject)?,
+            scopes: token.scopes.iter().map(|scope| scope.as_str().into()).collect(),
+        })
+    };
+    auth.tokens.iter().map(token).collect()
 }
 
 /// Sets up logs and metrics as configured.
@@ -276,22 +279,6 @@ pub fn init_telemetry(log: &config::Log) -> Result<telemetry::Telemetry> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_defaults_of_the_configuration_are_those_of_the_parts() {
-        let config = Config::with_defaults(Path::new("shop"));
-        assert_eq!(http_settings(&config), ordermill_http::Settings::default());
-        let (ours, theirs) = (engine_settings(&config), ordermill_engine::Settings::default());
-        assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
-        let options = sqlite::Options::new("x", Arc::new(SystemClock));
-        assert_eq!(config.intake.undecided_max, options.undecided_max);
-        let breaker = breaker::Settings::default();
-        assert_eq!(config.provider.breaker_failure_rate, breaker.failure_rate);
-        assert_eq!(config.provider.breaker_calls_min, breaker.calls_min);
-        assert_eq!(config.provider.breaker_window.std(), breaker.window);
-        assert_eq!(config.provider.breaker_open_for.std(), breaker.open_for);
-        assert_eq!(config.sandbox.slow.std(), sandbox::Options::default().slow);
-    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_server_starts_on_either_ledger_and_ends() {

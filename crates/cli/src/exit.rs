@@ -79,7 +79,7 @@ fn code_of(error: &anyhow::Error) -> Exit {
             return Exit::Usage;
         }
         match cause.downcast_ref::<client::Error>() {
-            Some(client::Error::Url(_)) => return Exit::Usage,
+            Some(client::Error::Url(_) | client::Error::Token) => return Exit::Usage,
             Some(error) if error.is_connection() => return Exit::Unreachable,
             _ => {}
         }

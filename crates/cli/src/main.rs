@@ -78,10 +78,24 @@ mod tests {
             "ordermill serv",
             "ordermill order place --quantity x --product a",
             "ordermill stock adjust a",
+            "ordermill invoke order-management",
+            "ordermill record list --queued --stored",
+            "ordermill order place --mock --product a",
+            "ordermill product seed --currency dollars",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
-        let line = "ordermill order list --status placed --json --url http://127.0.0.1:1";
-        assert!(Cli::try_parse_from(line.split(' ')).is_ok());
+        for line in [
+            "ordermill order list --status placed --json --url http://127.0.0.1:1",
+            "ordermill product seed --currency EUR --json",
+            "ordermill bus tail order_queue --last 5 --no-follow",
+            "ordermill invoke order-management --payload -",
+            "ordermill customer set ann --name Ann",
+            "ordermill parcel track ord_1 picked_up --at 2026-01-31T12:00:00Z",
+            "ordermill record list --queued --all",
+            "ordermill order place --mock --watch",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
+        }
     }
 }

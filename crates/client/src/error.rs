@@ -10,6 +10,9 @@ pub enum Error {
     /// The address is none.
     #[error("{0:?} is no address of a server; one looks like http://127.0.0.1:7070")]
     Url(String),
+    /// The token cannot be sent. It is not repeated here.
+    #[error("the token holds characters that no header may hold")]
+    Token,
     /// The client could not be set up.
     #[error("the HTTP client could not be set up: {0}")]
     Setup(#[source] reqwest::Error),
@@ -39,6 +42,16 @@ pub enum Error {
         status: u16,
         /// The beginning of the body.
         body: String,
+    },
+    /// A function was not invoked.
+    #[error("{function} was not invoked ({status}): {message}")]
+    NotInvoked {
+        /// Its name.
+        function: String,
+        /// The HTTP status.
+        status: u16,
+        /// Why.
+        message: String,
     },
     /// The answer has another shape than expected.
     #[error("the server's answer ({status}) cannot be read: {source}: {body}")]

@@ -3,20 +3,30 @@
 //! It is a tolerant reader: what a newer server adds is kept beside the known fields and shown, not refused.
 
 mod bulk;
+mod channels;
+mod customers;
 mod error;
+mod invoke;
 mod orders;
+mod parcels;
 mod products;
+mod records;
 mod sse;
 mod types;
 
 use std::time::Duration;
 
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 
 pub use bulk::{Answer, Answers};
+pub use channels::{Channel, Consumer, MessagePage};
+pub use customers::{Customer, CustomerPage};
 pub use error::{Error, Problem, Violation};
 pub use orders::{Listing, Placing};
+pub use parcels::{Parcel, ParcelPage, ReportResult};
+pub use records::{Record, RecordListing, RecordPage};
 pub use sse::{Live, Message};
 pub use types::{Attention, Event, Events, Line, Money, Order, OrderPage, Product, ProductPage, Stock, StockPage};
 
@@ -34,6 +44,7 @@ const EXCERPT_BYTES_MAX: usize = 300;
 pub struct Client {
     http: reqwest::Client,
     base: String,
+    token: Option<HeaderValue>,
 }
 
 impl Client {
@@ -54,7 +65,17 @@ impl Client {
             .user_agent(concat!("ordermill/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(Error::Setup)?;
-        Ok(Self { http, base: parsed.as_str().trim_end_matches('/').to_owned() })
+        Ok(Self { http, base: parsed.as_str().trim_end_matches('/').to_owned(), token: None })
+    }
+
+    /// Shows this token with every request.
+    ///
+    /// # Errors
+    /// [`Error::Token`] when it holds what no header may hold.
+    pub fn with_token(self, token: &str) -> Result<Self, Error> {
+        let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| Error::Token)?;
+        value.set_sensitive(true);
+        Ok(Self { token: Some(value), ..self })
     }
 
     /// The server's address, without a slash at its end.
@@ -89,7 +110,11 @@ impl Client {
             url.push('=');
             escape(value, &mut url);
         }
-        self.http.request(method, url)
+        let request = self.http.request(method, url);
+        match &self.token {
+            Some(token) => request.header(AUTHORIZATION, token.clone()),
+            None => request,
+        }
     }
 
     /// Sends, and gives the answer if it is a yes.
@@ -141,6 +166,15 @@ mod tests {
         let request = client.query(Method::GET, &["v1", "products", "a/b c?ä"], &query).build().expect("a request");
         let expected = "http://127.0.0.1:7070/v1/products/a%2Fb%20c%3F%C3%A4?cursor=a%2Bb%26c&limit=5";
         assert_eq!(request.url().as_str(), expected);
+    }
+
+    #[test]
+    fn a_token_goes_with_every_request_and_is_not_shown() {
+        let client = Client::new("http://127.0.0.1:7070").expect("a URL").with_token("hunter2").expect("a token");
+        let request = client.request(Method::GET, &["v1", "orders"]).build().expect("a request");
+        assert_eq!(request.headers()[AUTHORIZATION], "Bearer hunter2");
+        assert!(!format!("{client:?} {request:?}").contains("hunter2"));
+        assert!(matches!(client.with_token("a\nb"), Err(Error::Token)));
     }
 
     #[test]

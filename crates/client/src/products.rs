@@ -26,6 +26,14 @@ impl Client {
         self.send_lines(&["v1", "products"], lines).await
     }
 
+    /// Takes a product out of the catalogue; it is kept, and shown only to those who ask for it.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn delete_product(&self, id: &str) -> Result<Product, Error> {
+        self.read(self.request(Method::DELETE, &["v1", "products", id])).await
+    }
+
     /// One product.
     ///
     /// # Errors
@@ -81,7 +89,8 @@ impl Client {
     }
 }
 
-fn page(cursor: Option<&str>, limit: Option<usize>) -> Vec<(&'static str, String)> {
+/// One page of a list.
+pub(crate) fn page(cursor: Option<&str>, limit: Option<usize>) -> Vec<(&'static str, String)> {
     let cursor = cursor.map(|cursor| ("cursor", cursor.to_owned()));
     cursor.into_iter().chain(limit.map(|limit| ("limit", limit.to_string()))).collect()
 }

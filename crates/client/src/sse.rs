@@ -1,11 +1,13 @@
 //! Live streams: server-sent events, taken up again where they broke off.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use reqwest::Method;
+use serde::de::DeserializeOwned;
 
 use crate::types::Event;
 use crate::{Client, Error, excerpt};
@@ -25,38 +27,54 @@ pub struct Message {
     pub data: String,
 }
 
-/// The live events of one order, those that were before it began included.
-pub struct Live {
+/// What happens at one address, as it happens.
+pub struct Live<T> {
     client: Client,
-    order_id: String,
+    path: Vec<String>,
     last_id: Option<String>,
     body: Option<BoxStream<'static, Result<Bytes, reqwest::Error>>>,
     parser: Parser,
     resumes: u32,
+    /// Whether there was a connection before.
+    was_open: bool,
+    items: PhantomData<fn() -> T>,
 }
 
 impl Client {
     /// Follows one order from its first event on.
     #[must_use]
-    pub fn follow(&self, order_id: &str) -> Live {
-        Live {
-            client: self.clone(),
-            order_id: order_id.to_owned(),
+    pub fn follow(&self, order_id: &str) -> Live<Event> {
+        Live::new(self, &["v1", "orders", order_id, "events", "stream"])
+    }
+}
+
+impl<T: DeserializeOwned> Live<T> {
+    /// The stream at this path. Does not connect yet.
+    pub(crate) fn new(client: &Client, path: &[&str]) -> Self {
+        Self {
+            client: client.clone(),
+            path: path.iter().map(|part| (*part).to_owned()).collect(),
             last_id: None,
             body: None,
             parser: Parser::default(),
             resumes: 0,
+            was_open: false,
+            items: PhantomData,
         }
     }
-}
 
-impl Live {
+    /// Begins behind this place instead.
+    pub(crate) fn behind(mut self, id: Option<&str>) -> Self {
+        self.last_id = id.map(ToOwned::to_owned);
+        self
+    }
+
     /// The next event. A stream that breaks off is taken up behind the last event seen; nothing is skipped or shown twice.
     /// Safe to cancel.
     ///
     /// # Errors
-    /// [`Error`] when there is no such order, or when the server stays away.
-    pub async fn next(&mut self) -> Result<Event, Error> {
+    /// [`Error`] when there is nothing at this address, or when the server stays away.
+    pub async fn next(&mut self) -> Result<T, Error> {
         loop {
             if let Some(message) = self.parser.take() {
                 self.resumes = 0;
@@ -99,15 +117,18 @@ impl Live {
             return Err(Error::Lost { url: self.client.base.clone(), cause });
         }
         self.resumes += 1;
-        let path = ["v1", "orders", &self.order_id, "events", "stream"];
+        let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
         let mut request = self.client.request(Method::GET, &path).header("Accept", "text/event-stream");
         if let Some(id) = &self.last_id {
             request = request.header("Last-Event-ID", id);
         }
         match self.client.send(request).await {
-            Ok(response) => self.body = Some(response.bytes_stream().into_stream().boxed()),
+            Ok(response) => {
+                self.was_open = true;
+                self.body = Some(response.bytes_stream().into_stream().boxed());
+            }
             // The first connection says at once that nobody is there; a stream that was open waits for the server to come back.
-            Err(error) if self.last_id.is_some() && is_passing(&error) => {
+            Err(error) if self.was_open && is_passing(&error) => {
                 tokio::time::sleep(RESUME_PAUSE).await;
             }
             Err(error) => return Err(error),

@@ -120,6 +120,9 @@ pub struct Product {
     pub price: Money,
     /// Whether it can be ordered.
     pub active: bool,
+    /// Whether it was taken out of the catalogue.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
     /// Everything else.
     #[serde(flatten)]
     pub other: Map<String, Value>,

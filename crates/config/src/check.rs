@@ -1,9 +1,14 @@
 //! Checks of values that are well formed and still cannot be meant.
 
+use std::collections::BTreeSet;
+
+use ordermill_core::id::CustomerId;
+use ordermill_core::limits::{EVENT_BYTES_MAX, SUBMIT_INPUTS_MAX};
 use ordermill_core::mail::Email;
 
-use crate::listen;
+use crate::auth::Token;
 use crate::section::Config;
+use crate::{auth, listen};
 
 /// What is wrong, as key and message, in the order of the sections.
 pub fn problems(config: &Config) -> Vec<(&'static str, String)> {
@@ -17,6 +22,17 @@ pub fn problems(config: &Config) -> Vec<(&'static str, String)> {
         report("data", Err("must name a directory".to_owned()));
     }
     report("http.listen", listen::check(config.http.listen, config.http.allow_unauthenticated));
+    for (key, auth) in config.wire.auths() {
+        report(key, auth::check_wire(key, auth, config.http.listen, config.auth.tokens.len()));
+    }
+    report("auth.tokens", tokens(&config.auth.tokens));
+    report("http.cors_origins", config.http.cors_origins.iter().try_for_each(|text| origin(text)));
+    report("wire.orchestrator.functions", functions(&config.wire.orchestrator.functions));
+    report("records.batch_records", within(config.records.batch_records, 1, 100_000));
+    report("records.batch_bytes", within(config.records.batch_bytes, EVENT_BYTES_MAX, 1024 * 1024 * 1024));
+    report("records.queue_batch", within(config.records.queue_batch, 1, SUBMIT_INPUTS_MAX));
+    report("records.concurrency", within(config.records.concurrency, 1, 1_000));
+    report("records.share_percent", within(config.records.share_percent, 1, 100));
     report("http.connections_max", within(config.http.connections_max, 1, 1_000_000));
     report("http.requests_max", within(config.http.requests_max, 1, 1_000_000));
     report("http.waits_max", within(config.http.waits_max, 1, 1_000_000));
@@ -58,6 +74,42 @@ fn within<N: PartialOrd + std::fmt::Display>(value: N, min: N, max: N) -> Result
         return Ok(());
     }
     Err(format!("must be from {min} to {max}, is {value}"))
+}
+
+/// Two callers with one token could not be told apart.
+fn tokens(tokens: &[Token]) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    for (index, token) in tokens.iter().enumerate() {
+        CustomerId::new(token.subject.as_str()).map_err(|error| format!("subject of entry {}: {error}", index + 1))?;
+        let is_bad = |scope: &&String| scope.is_empty() || scope.contains(char::is_whitespace);
+        if let Some(scope) = token.scopes.iter().find(is_bad) {
+            return Err(format!("entry {}: {scope:?} is no scope; one looks like \"orders:write\"", index + 1));
+        }
+        if !seen.insert(token.token.to_string()) {
+            return Err(format!("entry {}: {} is there twice", index + 1, token.token));
+        }
+    }
+    Ok(())
+}
+
+/// `*`, or what a browser sends as `Origin`: scheme, host and port, nothing behind them.
+fn origin(text: &str) -> Result<(), String> {
+    let host = ["https://", "http://"].into_iter().find_map(|scheme| text.strip_prefix(scheme));
+    let is_origin = host.is_some_and(|host| {
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#@*".contains(&byte))
+    });
+    if text == "*" || is_origin {
+        return Ok(());
+    }
+    Err(format!("{text:?} is no origin; one looks like \"https://shop.example.com\", and \"*\" stands for any"))
+}
+
+fn functions(names: &[String]) -> Result<(), String> {
+    let is_bad = |name: &&String| name.is_empty() || name.chars().any(|c| c.is_whitespace() || c == '/');
+    match names.iter().find(is_bad) {
+        Some(name) => Err(format!("{name:?} is no name of a function")),
+        None => Ok(()),
+    }
 }
 
 fn rate(rate: f64) -> Result<(), String> {

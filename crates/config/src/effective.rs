@@ -170,15 +170,17 @@ fn assemble(layers: &[Layer], problems: &mut Vec<Problem>) -> Option<Config> {
         match figment.extract::<Config>() {
             Ok(config) => break config,
             Err(error) => {
-                let key = error.path.join(".");
-                let default = schema::options().get(&key);
+                let path = error.path.join(".");
+                // Within a list the path goes on behind the option.
+                let key = schema::option_at(&path);
+                let default = schema::options().get(key);
                 problems.push(Problem {
-                    place: place_of(&key),
-                    key: Some(key.clone()),
-                    message: describe(&error.kind),
+                    place: place_of(key),
+                    key: Some(path.clone()),
+                    message: describe(&error.kind, schema::is_about_secrets(&path)),
                 });
                 let default = Value::serialize(default?).ok()?;
-                figment = figment.merge((key.as_str(), default));
+                figment = figment.merge((key, default));
             }
         }
     };
@@ -191,8 +193,16 @@ fn assemble(layers: &[Layer], problems: &mut Vec<Problem>) -> Option<Config> {
     Some(config)
 }
 
-fn describe(kind: &Kind) -> String {
+fn describe(kind: &Kind, is_secret: bool) -> String {
     match kind {
+        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) if is_secret => {
+            format!("must be {}", plain(expected))
+        }
+        Kind::UnknownField(given, known) => {
+            let hint = nearest(given, known.iter().copied()).map(|near| format!("; did you mean {near:?}?"));
+            format!("has no {given:?}, only {}{}", known.join(", "), hint.unwrap_or_default())
+        }
+        Kind::MissingField(name) => format!("must have {name:?}"),
         Kind::UnknownVariant(given, known) => {
             let listed: Vec<String> = known.iter().map(|name| format!("{name:?}")).collect();
             let hint = nearest(given, known.iter().copied()).map(|near| format!("; did you mean {near:?}?"));
@@ -212,6 +222,7 @@ fn plain(expected: &str) -> &str {
         "i64" => "a whole number",
         "f64" => "a number",
         "path string" | "a string" => "a text in quotes",
+        "a sequence" => "a list in square brackets",
         other => other,
     }
 }
@@ -226,8 +237,13 @@ fn written(value: &Value) -> String {
             (None, Some(fraction)) => toml::Value::Float(fraction).to_string(),
             (None, None) => String::new(),
         },
-        // Options are texts, numbers and switches; the defaults hold nothing else, as a test shows.
-        Value::Char(..) | Value::Empty(..) | Value::Dict(..) | Value::Array(..) => String::new(),
+        Value::Array(_, entries) => format!("[{}]", entries.iter().map(written).collect::<Vec<_>>().join(", ")),
+        Value::Dict(_, fields) => {
+            let fields = fields.iter().map(|(name, value)| format!("{name} = {}", written(value)));
+            format!("{{ {} }}", fields.collect::<Vec<_>>().join(", "))
+        }
+        // TOML has neither.
+        Value::Char(..) | Value::Empty(..) => String::new(),
     }
 }
 

@@ -87,8 +87,112 @@ fn listening_beyond_loopback_is_refused_unless_chosen_by_name() {
     let wide = [("ORDERMILL_HTTP__LISTEN", "0.0.0.0:7070")];
     let found = problems(None, &wide, &[]);
     assert!(found[0].starts_with("ORDERMILL_HTTP__LISTEN: http.listen: 0.0.0.0:7070 can be reached"), "{found:?}");
-    let chosen = [wide[0], ("ORDERMILL_HTTP__ALLOW_UNAUTHENTICATED", "beyond loopback")];
+    let v1 = ("ORDERMILL_HTTP__ALLOW_UNAUTHENTICATED", "beyond loopback");
+    let found = problems(None, &[wide[0], v1], &[]);
+    for (key, section) in [("order_api", "ORDER_API"), ("orchestrator", "ORCHESTRATOR"), ("tracking", "TRACKING")] {
+        let parts =
+            [format!("wire.{key}.auth: 0.0.0.0:7070 can be reached"), format!("ORDERMILL_WIRE__{section}__AUTH")];
+        assert!(found.iter().any(|line| parts.iter().all(|part| line.contains(part))), "{key}: {found:?}");
+    }
+    assert_eq!(found.len(), 3, "{found:?}");
+    let chosen = [
+        wide[0],
+        v1,
+        ("ORDERMILL_WIRE__ORDER_API__AUTH", "none"),
+        ("ORDERMILL_WIRE__ORCHESTRATOR__AUTH", "none"),
+        ("ORDERMILL_WIRE__TRACKING__AUTH", "token"),
+        ("ORDERMILL_AUTH__TOKENS", "[{token = \"env:T\", subject = \"carrier\", scopes = [\"tracking:write\"]}]"),
+    ];
     assert!(load(None, &chosen, &[]).is_ok());
+}
+
+#[test]
+fn sections_in_sections_come_from_every_layer() {
+    let file =
+        "[wire.order_api]\ncurrency = \"EUR\"\npatience = \"2s\"\n[wire.orchestrator]\nfunctions = [\"a\", \"b\"]\n";
+    let env = [("ORDERMILL_WIRE__ORDER_API__PATIENCE", "3s"), ("ORDERMILL_WIRE__TRACKING__AUTH", "none")];
+    let effective = load(Some(file), &env, &[Flag::new("http.cors_origins", "[\"https://a.example\"]", "--set")]);
+    let effective = effective.expect("valid");
+    let wire = &effective.config.wire;
+    assert_eq!((wire.order_api.currency.code(), wire.order_api.patience.std().as_secs()), ("EUR", 3));
+    assert_eq!((wire.tracking.auth, wire.order_api.auth), (crate::WireAuth::None, crate::WireAuth::NoneOnLoopback));
+    assert_eq!(wire.orchestrator.functions, ["a", "b"]);
+    assert_eq!(effective.config.http.cors_origins, ["https://a.example"]);
+    assert_eq!(setting(&effective, "wire.orchestrator.functions").value, "[\"a\", \"b\"]");
+    assert!(matches!(setting(&effective, "wire.order_api.currency").place, Place::File(_, 2)));
+    let found = problems(Some("[wire.order_api]\nptience = \"1s\"\n[wire.trcking]\nauth = \"none\"\n"), &[], &[]);
+    assert!(found[0].contains(":2: wire.order_api.ptience") && found[0].contains("order_api.patience?"), "{found:?}");
+    assert!(found[1].contains(":3: wire.trcking") && found[1].contains("wire.tracking?"), "{found:?}");
+}
+
+#[test]
+fn tokens_come_from_a_file_or_as_a_list_in_the_environment() {
+    let file = "[[auth.tokens]]\ntoken = \"env:A\"\nsubject = \"user-1\"\nscopes = [\"orders:write\"]\n\n\
+                [[auth.tokens]]\ntoken = \"file:b.txt\"\nsubject = \"user-2\"\nscopes = []\n";
+    let effective = load(Some(file), &[], &[]).expect("valid");
+    let tokens = &effective.config.auth.tokens;
+    assert_eq!((tokens.len(), &*tokens[0].subject, &*tokens[0].scopes[0]), (2, "user-1", "orders:write"));
+    assert_eq!(tokens[1].token, crate::SecretRef::File("b.txt".into()));
+    let list = "[{token=\"env:T\", subject=\"user-1\", scopes=[\"orders:write\"]}]";
+    let effective = load(Some(file), &[("ORDERMILL_AUTH__TOKENS", list)], &[]).expect("valid");
+    assert_eq!(effective.config.auth.tokens.len(), 1, "a layer's list stands for all of the one below");
+    let shown = "[{ scopes = [\"orders:write\"], subject = \"user-1\", token = \"env:T\" }]";
+    assert_eq!(setting(&effective, "auth.tokens").value, shown);
+    let found = problems(None, &[("ORDERMILL_WIRE__TRACKING__AUTH", "token")], &[]);
+    assert!(found[0].contains("wire.tracking.auth") && found[0].contains("[[auth.tokens]]"), "{found:?}");
+}
+
+#[test]
+fn a_secret_that_is_given_itself_is_refused_and_never_repeated() {
+    let entry = |token: &str| format!("[{{token={token}, subject=\"u\", scopes=[]}}]");
+    let wrong = [
+        ("ORDERMILL_AUTH__TOKENS", "hunter2".to_owned()),
+        ("ORDERMILL_AUTH__TOKENS", "[\"hunter2\"]".to_owned()),
+        ("ORDERMILL_AUTH__TOKENS", entry("\"hunter2\"")),
+        ("ORDERMILL_AUTH__TOKENS", entry("[\"hunter2\"]")),
+        ("ORDERMILL_RECORDS__TOKEN", "hunter2".to_owned()),
+    ];
+    for (name, value) in wrong {
+        let found = problems(None, &[(name, &value)], &[]);
+        assert!(found.len() == 1 && found[0].starts_with(name), "{found:?}");
+        assert!(!found[0].contains("hunter2"), "{found:?}");
+    }
+    for file in
+        ["[auth]\ntokens = \"hunter2\"\n", "[auth.tokens]\ntoken = \"hunter2\"\n", "[records]\ntoken = \"hunter2\"\n"]
+    {
+        let found = problems(Some(file), &[], &[]);
+        assert!(found.len() == 1 && !found[0].contains("hunter2"), "{found:?}");
+    }
+}
+
+#[test]
+fn tokens_that_cannot_be_told_apart_or_lack_a_part_are_refused() {
+    let one = "{token=\"env:T\", subject=\"u\", scopes=[]}";
+    let refused = |list: String, part: &str| {
+        let found = problems(None, &[("ORDERMILL_AUTH__TOKENS", &list)], &[]);
+        assert!(found.len() == 1 && found[0].contains(part), "{part:?} not in {found:?}");
+    };
+    refused(format!("[{one}, {one}]"), "env:T is there twice");
+    refused("[{token=\"env:T\", scopes=[]}]".to_owned(), "must have \"subject\"");
+    refused("[{token=\"env:T\", subject=\"u\", scope=[]}]".to_owned(), "did you mean \"scopes\"?");
+    refused("[{token=\"env:T\", subject=\" \", scopes=[]}]".to_owned(), "subject of entry 1");
+    refused("[{token=\"env:T\", subject=\"u\", scopes=[\"a b\"]}]".to_owned(), "is no scope");
+}
+
+#[test]
+fn a_token_for_records_may_be_absent_and_lists_are_checked() {
+    assert_eq!(load(None, &[], &[]).expect("valid").config.records.token, None);
+    let effective = load(None, &[("ORDERMILL_RECORDS__TOKEN", "file:token.txt")], &[]).expect("valid");
+    assert_eq!(effective.config.records.token, Some(crate::SecretRef::File("token.txt".into())));
+    assert_eq!(setting(&effective, "records.token").value, "\"file:token.txt\"");
+    for origins in ["[\"shop.example\"]", "[\"https://shop.example/\"]", "[\"https://\"]", "[\"null\"]"] {
+        assert!(problems(None, &[("ORDERMILL_HTTP__CORS_ORIGINS", origins)], &[])[0].contains("is no origin"));
+    }
+    for origins in ["[]", "[\"*\"]", "[\"https://shop.example:8443\", \"http://127.0.0.1:5173\"]"] {
+        assert!(load(None, &[("ORDERMILL_HTTP__CORS_ORIGINS", origins)], &[]).is_ok(), "{origins}");
+    }
+    let found = problems(None, &[("ORDERMILL_WIRE__ORDER_API__CURRENCY", "dollars")], &[]);
+    assert!(found[0].contains("ISO 4217"), "{found:?}");
 }
 
 #[test]

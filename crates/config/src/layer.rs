@@ -59,7 +59,7 @@ impl Layer {
     pub fn file(path: &Path, text: &str, problems: &mut Vec<Problem>) -> Self {
         let mut reader = FileReader { path, text, problems, layer: Self { name: "file", ..Self::default() } };
         match DeTable::parse(text) {
-            Ok(table) => reader.root(table.into_inner()),
+            Ok(table) => reader.section("", table.into_inner()),
             Err(error) => {
                 let offset = error.span().map_or(0, |span| span.start);
                 reader.report(offset, None, error.message().to_owned());
@@ -77,9 +77,7 @@ impl Layer {
             }
             let place = Place::Env(name.clone());
             match schema::options().iter().find(|(key, _)| schema::env_name(key) == name) {
-                Some((key, default)) => {
-                    layer.settings.insert(key.clone(), (text_value(&text, default), place));
-                }
+                Some((key, default)) => layer.insert_text(key, &text, default, place, problems),
                 None => problems.push(Problem { place, key: None, message: schema::unknown_env(&name) }),
             }
         }
@@ -95,15 +93,22 @@ impl Layer {
         for (key, text, written) in flags {
             let place = Place::Flag(written.to_owned());
             match schema::options().get(key) {
-                Some(default) => {
-                    layer.settings.insert(key.to_owned(), (text_value(text, default), place));
-                }
+                Some(default) => layer.insert_text(key, text, default, place, problems),
                 None => {
                     problems.push(Problem { place, key: Some(key.to_owned()), message: schema::unknown(key) });
                 }
             }
         }
         layer
+    }
+
+    fn insert_text(&mut self, key: &str, text: &str, default: &toml::Value, place: Place, problems: &mut Vec<Problem>) {
+        match text_value(text, default) {
+            Ok(value) => {
+                self.settings.insert(key.to_owned(), (value, place));
+            }
+            Err(message) => problems.push(Problem { place, key: Some(key.to_owned()), message: message.to_owned() }),
+        }
     }
 }
 
@@ -115,19 +120,20 @@ impl Provider for Layer {
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
         let mut root = Dict::new();
         for (key, (value, _)) in &self.settings {
-            match key.split_once('.') {
-                None => {
-                    root.insert(key.clone(), value.clone());
-                }
-                Some((section, name)) => {
-                    let section = root.entry(section.to_owned()).or_insert_with(|| Value::from(Dict::new()));
-                    if let Value::Dict(_, dict) = section {
-                        dict.insert(name.to_owned(), value.clone());
-                    }
-                }
-            }
+            put(&mut root, key, value.clone());
         }
         Ok(Profile::Default.collect(root))
+    }
+}
+
+/// Puts a value into the section of its key, and that into the section around it.
+fn put(dict: &mut Dict, key: &str, value: Value) {
+    let Some((section, rest)) = key.split_once('.') else {
+        dict.insert(key.to_owned(), value);
+        return;
+    };
+    if let Value::Dict(_, inner) = dict.entry(section.to_owned()).or_insert_with(|| Value::from(Dict::new())) {
+        put(inner, rest, value);
     }
 }
 
@@ -135,16 +141,29 @@ fn figment_value(value: &toml::Value) -> Value {
     Value::serialize(value).expect("TOML values are plain data, which always serializes")
 }
 
-/// A text from outside as the kind of value the option has. What does not fit stays a text and is refused later, with its place.
-fn text_value(text: &str, default: &toml::Value) -> Value {
+/// A text from outside as the kind of value the option has. What does not fit stays a text and is refused later, with its place;
+/// a list that is none is refused here, unseen, as it may hold a secret.
+fn text_value(text: &str, default: &toml::Value) -> Result<Value, &'static str> {
     let parsed = match default {
         toml::Value::Integer(_) => text.replace('_', "").parse::<i64>().ok().map(Value::from),
         toml::Value::Float(_) => text.parse::<f64>().ok().map(Value::from),
         toml::Value::Boolean(_) => text.parse::<bool>().ok().map(Value::from),
+        toml::Value::Array(_) => return list(text),
         _ => None,
     };
-    parsed.unwrap_or_else(|| Value::from(text))
+    Ok(parsed.unwrap_or_else(|| Value::from(text)))
 }
+
+/// A list as it is written in a file: `["a", "b"]`, or `[{name = "a"}, {name = "b"}]`.
+fn list(text: &str) -> Result<Value, &'static str> {
+    let document: toml::Table = format!("list = {}", text.trim()).parse().map_err(|_| NO_LIST)?;
+    match document.get("list") {
+        Some(list) if list.is_array() && document.len() == 1 => Ok(figment_value(list)),
+        _ => Err(NO_LIST),
+    }
+}
+
+const NO_LIST: &str = r#"must be a list as in a file, such as ["a", "b"] or [{name = "a"}, {name = "b"}]"#;
 
 struct FileReader<'a> {
     path: &'a Path,
@@ -154,26 +173,24 @@ struct FileReader<'a> {
 }
 
 impl FileReader<'_> {
-    fn root(&mut self, table: DeTable<'_>) {
-        for (name, value) in table {
-            let offset = name.span().start;
-            let name = name.into_inner();
-            let span = value.span();
-            match (value.into_inner(), schema::is_section(&name)) {
-                (DeValue::Table(section), true) => self.section(&name, section),
-                (DeValue::Table(_), false) => {
-                    let message = schema::unknown_section(&name);
-                    self.report(offset, Some(name.into_owned()), message);
-                }
-                (_, true) => self.report(offset, Some(name.to_string()), format!("is a section: write [{name}]")),
-                (value, false) => self.setting(name.into_owned(), offset, Spanned::new(span, value)),
-            }
-        }
-    }
-
+    /// Reads a section, and the sections in it; the one without a name is the file.
     fn section(&mut self, section: &str, table: DeTable<'_>) {
         for (name, value) in table {
-            self.setting(format!("{section}.{}", name.get_ref()), name.span().start, value);
+            let offset = name.span().start;
+            let key = schema::join(section, name.get_ref());
+            let span = value.span();
+            match (value.into_inner(), schema::is_section(&key)) {
+                (DeValue::Table(inner), true) => self.section(&key, inner),
+                (DeValue::Table(_), false) => {
+                    let message = schema::unknown_section(&key);
+                    self.report(offset, Some(key), message);
+                }
+                (_, true) => {
+                    let message = format!("is a section: write [{key}]");
+                    self.report(offset, Some(key), message);
+                }
+                (value, false) => self.setting(key, offset, Spanned::new(span, value)),
+            }
         }
     }
 

@@ -62,7 +62,7 @@ pub fn check(listen: Listen, exposure: Exposure) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "{listen} can be reached from other machines, and this version of the server has no authentication: whoever reaches it \
+        "{listen} can be reached from other machines, and /v1 asks nobody who they are: whoever reaches it \
          may place and cancel orders. Listen on 127.0.0.1, or choose it by name with \
          `[http] allow_unauthenticated = \"beyond loopback\"` (ORDERMILL_HTTP__ALLOW_UNAUTHENTICATED) when something in front \
          of the server keeps strangers out"

@@ -26,13 +26,42 @@ impl Period {
     }
 }
 
+/// A length of time that may be nothing, written as a [`Period`] or as `0s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Pause(SignedDuration);
+
+impl Pause {
+    /// For timers.
+    #[must_use]
+    pub const fn std(self) -> Duration {
+        self.0.unsigned_abs()
+    }
+}
+
+fn read(text: &str) -> Result<SignedDuration, String> {
+    let problem = || format!("{text:?} must be a length of time such as \"250ms\", \"15m\", \"1h 30m\" or \"30d\"");
+    let span: Span = text.parse().map_err(|_| problem())?;
+    span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| problem())
+}
+
+impl TryFrom<String> for Pause {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let duration = read(&text)?;
+        if duration.is_negative() {
+            return Err(format!("{text:?} must not be shorter than nothing"));
+        }
+        Ok(Self(duration))
+    }
+}
+
 impl FromStr for Period {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let problem = || format!("{text:?} must be a length of time such as \"250ms\", \"15m\", \"1h 30m\" or \"30d\"");
-        let span: Span = text.parse().map_err(|_| problem())?;
-        let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| problem())?;
+        let duration = read(text)?;
         if !duration.is_positive() {
             return Err(format!("{text:?} must be longer than nothing"));
         }
@@ -65,6 +94,13 @@ mod tests {
         {
             assert_eq!(text.parse::<Period>().map(|period| period.std().as_millis()), Ok(millis), "{text}");
         }
+    }
+
+    #[test]
+    fn a_pause_may_be_nothing() {
+        let millis = |text: &str| Pause::try_from(text.to_owned()).map(|pause| pause.std().as_millis());
+        assert_eq!((millis("0s"), millis("250ms")), (Ok(0), Ok(250)));
+        assert!(millis("-1s").is_err() && millis("").is_err());
     }
 
     #[test]

@@ -12,27 +12,53 @@ use crate::{DEFAULT_TOML, ENV_OTHER, ENV_PREFIX};
 static OPTIONS: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {
     let table: Table = DEFAULT_TOML.parse().expect("the embedded defaults are TOML, as a test shows");
     let mut options = BTreeMap::new();
-    for (key, value) in table {
+    add_leaves("", table, &mut options);
+    options
+});
+
+/// The options of a section and of the sections in it. A list is one option, whatever its entries are.
+fn add_leaves(section: &str, table: Table, options: &mut BTreeMap<String, Value>) {
+    for (name, value) in table {
+        let key = join(section, &name);
         match value {
-            Value::Table(section) => {
-                options.extend(section.into_iter().map(|(name, value)| (format!("{key}.{name}"), value)));
-            }
+            Value::Table(inner) => add_leaves(&key, inner, options),
             value => {
                 options.insert(key, value);
             }
         }
     }
-    options
-});
+}
+
+/// The key of what a section calls `name`; the section without a name is the top level.
+pub fn join(section: &str, name: &str) -> String {
+    if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") }
+}
 
 /// Every option with its default, by key.
 pub fn options() -> &'static BTreeMap<String, Value> {
     &OPTIONS
 }
 
-/// Whether this is a section.
+/// Whether this is a section: `process`, or `wire.order_api` in another.
 pub fn is_section(name: &str) -> bool {
-    OPTIONS.keys().any(|key| key.split_once('.').is_some_and(|(section, _)| section == name))
+    OPTIONS.keys().any(|key| key.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+}
+
+/// The option that a place in the configuration belongs to: `auth.tokens` of `auth.tokens.0.subject`.
+pub fn option_at(path: &str) -> &str {
+    let mut key = path;
+    while !OPTIONS.contains_key(key) {
+        match key.rsplit_once('.') {
+            Some((shorter, _)) => key = shorter,
+            None => return path,
+        }
+    }
+    key
+}
+
+/// Whether what is given for this option may be a secret by mistake, so that a message never repeats it.
+pub fn is_about_secrets(path: &str) -> bool {
+    path.starts_with("auth.") || path.ends_with(".token")
 }
 
 /// The environment name of an option: `ORDERMILL_PROCESS__RESERVATION_TTL`.
@@ -51,10 +77,12 @@ pub fn unknown(key: &str) -> String {
 
 /// What to say of a table that is no section.
 pub fn unknown_section(name: &str) -> String {
-    if OPTIONS.contains_key(name) {
-        return format!("is one value, such as {}, not a section", OPTIONS[name]);
+    match OPTIONS.get(name) {
+        Some(Value::Array(_)) => return format!("is a list: write [[{name}]] for each of its entries"),
+        Some(value) => return format!("is one value, such as {value}, not a section"),
+        None => {}
     }
-    let sections = OPTIONS.keys().filter_map(|key| key.split_once('.')).map(|(section, _)| section);
+    let sections = OPTIONS.keys().filter_map(|key| key.rsplit_once('.')).map(|(section, _)| section);
     with_hint("there is no such section", nearest(name, sections))
 }
 
@@ -108,6 +136,17 @@ mod tests {
     }
 
     #[test]
+    fn sections_lie_in_sections_and_a_list_is_one_option() {
+        assert!(
+            is_section("wire") && is_section("wire.order_api") && !is_section("wire.order") && !is_section("ledger")
+        );
+        assert_eq!(env_name("wire.order_api.auth"), "ORDERMILL_WIRE__ORDER_API__AUTH");
+        assert_eq!(option_at("auth.tokens.0.subject"), "auth.tokens");
+        assert_eq!(option_at("http.listen"), "http.listen");
+        assert_eq!(option_at("nowhere.at.all"), "nowhere.at.all");
+    }
+
+    #[test]
     fn suggestions_find_slips_wrong_sections_and_wrong_environment_names() {
         assert_eq!(
             unknown("process.reservation_tll"),
@@ -118,6 +157,7 @@ mod tests {
         assert!(unknown("colour").contains("config default"));
         assert!(unknown_section("proces").contains("did you mean process?"));
         assert!(unknown_section("payments").contains("one value"));
+        assert!(unknown_section("wire.oder_api").contains("did you mean wire.order_api?"));
         assert!(unknown_env("ORDERMILL_LEGDER").contains("ORDERMILL_LEDGER?"));
         assert!(unknown_env("ORDERMILL_HTTP_LISTEN").contains("ORDERMILL_HTTP__LISTEN?"));
     }

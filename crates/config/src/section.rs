@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 
 use ordermill_core::policy::Policy;
 use ordermill_core::process::Role;
+use ordermill_core::secret::SecretRef;
 use serde::Deserialize;
 
+use crate::auth::{self, Auth};
 use crate::backend::{Bus, Ledger, Mail, Objects, PaymentProvider};
 use crate::listen::{Exposure, Listen};
-use crate::period::Period;
+use crate::period::{Pause, Period};
 use crate::suggest::nearest;
+use crate::wire::Wire;
 
 /// Everything that can be set. Paths of backends are complete: relative ones were laid under the data directory.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -43,6 +46,12 @@ pub struct Config {
     pub notifications: Notifications,
     /// The archive.
     pub archive: Archive,
+    /// Records that are taken and stored.
+    pub records: Records,
+    /// Who is let in.
+    pub auth: Auth,
+    /// The routes of the five systems.
+    pub wire: Wire,
     /// Logs.
     pub log: Log,
 }
@@ -55,6 +64,8 @@ pub struct Http {
     pub listen: Listen,
     /// From where callers without authentication are let in.
     pub allow_unauthenticated: Exposure,
+    /// Web origins whose pages may call.
+    pub cors_origins: Vec<String>,
     /// Connections at once.
     pub connections_max: usize,
     /// Requests under way at once, not counting those that wait for a decision.
@@ -188,6 +199,45 @@ pub struct Archive {
     pub share_percent: u32,
     /// Orders written at once.
     pub concurrency: usize,
+}
+
+/// `[records]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Records {
+    /// The token that comes with each record over the queue worker's routes; none = they take nothing.
+    #[serde(deserialize_with = "auth::optional")]
+    pub token: Option<SecretRef>,
+    /// How long the token is used before it is looked up again.
+    pub token_refresh: Period,
+    /// Whether all four fields of a mail have to be there.
+    pub strict: bool,
+    /// How records become objects.
+    pub layout: RecordLayout,
+    /// Records in one object, at most; counts with the layout `batch`.
+    pub batch_records: usize,
+    /// Bytes of one object, at most; counts with the layout `batch`.
+    pub batch_bytes: usize,
+    /// How long a record waits for others; counts with the layout `batch`.
+    pub batch_age: Period,
+    /// Records taken from the queue at once.
+    pub queue_batch: usize,
+    /// How long records are let come together before the next ones are taken from the queue.
+    pub poll_interval: Pause,
+    /// Writes under way at once.
+    pub concurrency: usize,
+    /// Share of its time each of them may work while orders are on their way, in percent.
+    pub share_percent: u32,
+}
+
+/// How records become objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordLayout {
+    /// One object a record.
+    Object,
+    /// Many records in one object, one a line.
+    Batch,
 }
 
 /// `[log]`

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::Timestamp;
-use crate::id::ProductId;
+use crate::customer::Customer;
+use crate::id::{CustomerId, OrderId, ParcelId, ProductId, RecordId};
 use crate::product::Product;
+use crate::record::Stored;
 
 mod data;
 
@@ -175,15 +177,133 @@ events! {
     StockSet(StockSetTo) = "stock.set" v 1;
     /// The stock of a product was changed by a difference.
     StockAdjusted(StockAdjustedBy) = "stock.adjusted" v 1;
+    /// A product was taken out of the catalogue.
+    ProductDeleted(Empty) = "product.deleted" v 1;
+    /// A customer was added or changed.
+    CustomerPut(Customer) = "customer.put" v 1;
+    /// A customer was deleted.
+    CustomerDeleted(Empty) = "customer.deleted" v 1;
+    /// The carrier reported where a parcel is.
+    TrackingMoved(Report) = "tracking.moved" v 1;
+    /// The carrier reported where a parcel was earlier.
+    TrackingLate(Report) = "tracking.late" v 1;
+    /// The carrier reported what cannot be.
+    TrackingRefused(RefusedReport) = "tracking.refused" v 1;
+    /// A record was taken to be stored.
+    RecordReceived(Arc<RecordReceived>) = "record.received" v 1;
+    /// A record's object was written.
+    RecordStored(Stored) = "record.stored" v 1;
 }
 
 /// What an event is about; the events of one subject have one order, counted by their version.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
     /// An order.
-    Order(crate::id::OrderId),
+    Order(OrderId),
     /// A product and its stock.
     Product(ProductId),
+    /// A customer.
+    Customer(CustomerId),
+    /// A parcel, by the carrier's name of it.
+    Parcel(ParcelId),
+    /// A record.
+    Record(RecordId),
+}
+
+/// The kinds of subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SubjectKind {
+    /// Orders.
+    Order,
+    /// Products and their stock.
+    Product,
+    /// Customers.
+    Customer,
+    /// Parcels.
+    Parcel,
+    /// Records.
+    Record,
+}
+
+impl SubjectKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::Order, Self::Product, Self::Customer, Self::Parcel, Self::Record];
+
+    /// The name on every interface.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Order => "order",
+            Self::Product => "product",
+            Self::Customer => "customer",
+            Self::Parcel => "parcel",
+            Self::Record => "record",
+        }
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+impl Subject {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> SubjectKind {
+        match self {
+            Self::Order(_) => SubjectKind::Order,
+            Self::Product(_) => SubjectKind::Product,
+            Self::Customer(_) => SubjectKind::Customer,
+            Self::Parcel(_) => SubjectKind::Parcel,
+            Self::Record(_) => SubjectKind::Record,
+        }
+    }
+}
+
+impl EventType {
+    /// What events of this type are about. A store that keeps only the id of a subject reads its kind off the event's type.
+    #[must_use]
+    pub const fn subject_kind(self) -> SubjectKind {
+        match self {
+            Self::ProductPut | Self::ProductDeleted | Self::StockSet | Self::StockAdjusted => SubjectKind::Product,
+            Self::CustomerPut | Self::CustomerDeleted => SubjectKind::Customer,
+            Self::TrackingMoved | Self::TrackingLate | Self::TrackingRefused => SubjectKind::Parcel,
+            Self::RecordReceived | Self::RecordStored => SubjectKind::Record,
+            Self::OrderPlaced
+            | Self::PaymentAuthorized
+            | Self::PaymentDeclined
+            | Self::PaymentUnknown
+            | Self::InventoryReserved
+            | Self::InventoryRejected
+            | Self::InventoryExpired
+            | Self::InventoryReleased
+            | Self::PaymentCaptured
+            | Self::PaymentCaptureFailed
+            | Self::PaymentVoidRequested
+            | Self::PaymentVoided
+            | Self::PaymentVoidFailed
+            | Self::PaymentExpired
+            | Self::PaymentRefundRequested
+            | Self::PaymentRefunded
+            | Self::PaymentRefundFailed
+            | Self::OrderConfirmed
+            | Self::OrderRejected
+            | Self::OrderCancelled
+            | Self::ParcelMoved
+            | Self::OrderShipped
+            | Self::OrderDelivered
+            | Self::OrderReturned
+            | Self::NotificationSent
+            | Self::NotificationSkipped
+            | Self::NotificationFailed
+            | Self::OrderArchived
+            | Self::OrderAttention
+            | Self::OrderAttentionCleared
+            | Self::OrderOverdue => SubjectKind::Order,
+        }
+    }
 }
 
 /// An event with its place in the history of its subject.

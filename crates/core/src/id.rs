@@ -30,6 +30,9 @@ pub enum IdError {
     /// The text does not have the form of an order id.
     #[error("must be an order id: `ord_` and 32 hexadecimal digits")]
     NotAnOrderId,
+    /// The text does not have the form of a record id.
+    #[error("must be a record id: `rec_` and 32 hexadecimal digits")]
+    NotARecordId,
 }
 
 /// Refuses blank text, control characters and more than `max` characters.
@@ -60,83 +63,96 @@ pub(crate) fn clip_text(text: &str, max: usize) -> Box<str> {
     text[..end].into()
 }
 
-/// The id of an order: `ord_` and a version 7 UUID in hexadecimal, so ids sort by the time they were made.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OrderId(Uuid);
+macro_rules! uuid_id {
+    ($(#[$meta:meta])* $name:ident, $prefix:literal, $error:ident) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Uuid);
 
-impl OrderId {
-    const PREFIX: &str = "ord_";
+        impl $name {
+            const PREFIX: &str = $prefix;
 
-    /// Takes a UUID, which should be of version 7 so that ids sort by time.
-    #[must_use]
-    pub const fn from_uuid(uuid: Uuid) -> Self {
-        Self(uuid)
-    }
+            /// Takes a UUID, which should be of version 7 so that ids sort by time.
+            #[must_use]
+            pub const fn from_uuid(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
 
-    /// The UUID inside.
-    #[must_use]
-    pub const fn uuid(self) -> Uuid {
-        self.0
-    }
+            /// The UUID inside.
+            #[must_use]
+            pub const fn uuid(self) -> Uuid {
+                self.0
+            }
 
-    /// The sixteen bytes, big-endian: they sort as the id does.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        self.0.as_bytes()
-    }
+            /// The sixteen bytes, big-endian: they sort as the id does.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                self.0.as_bytes()
+            }
 
-    /// The id with these sixteen bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(Uuid::from_bytes(bytes))
-    }
+            /// The id with these sixteen bytes.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Uuid::from_bytes(bytes))
+            }
 
-    /// The smallest id that could be made at `at`; every id made earlier sorts before it.
-    #[must_use]
-    pub fn first_at(at: crate::Timestamp) -> Self {
-        let millis = u64::try_from(at.as_millisecond()).unwrap_or(0);
-        let mut bytes = [0; 16];
-        bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
-        Self(Uuid::from_bytes(bytes))
-    }
+            /// The smallest id that could be made at `at`; every id made earlier sorts before it.
+            #[must_use]
+            pub fn first_at(at: crate::Timestamp) -> Self {
+                let millis = u64::try_from(at.as_millisecond()).unwrap_or(0);
+                let mut bytes = [0; 16];
+                bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
+                Self(Uuid::from_bytes(bytes))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(Self::PREFIX)?;
+                self.0.as_simple().fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                text.strip_prefix(Self::PREFIX)
+                    .filter(|hex| hex.len() == 32)
+                    .and_then(|hex| Uuid::try_parse(hex).ok())
+                    .map(Self)
+                    .ok_or(IdError::$error)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
 }
 
-impl fmt::Display for OrderId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::PREFIX)?;
-        self.0.as_simple().fmt(f)
-    }
+uuid_id! {
+    /// The id of an order: `ord_` and a version 7 UUID in hexadecimal, so ids sort by the time they were made.
+    OrderId, "ord_", NotAnOrderId
 }
-
-impl fmt::Debug for OrderId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for OrderId {
-    type Err = IdError;
-
-    fn from_str(text: &str) -> Result<Self, IdError> {
-        text.strip_prefix(Self::PREFIX)
-            .filter(|hex| hex.len() == 32)
-            .and_then(|hex| Uuid::try_parse(hex).ok())
-            .map(Self)
-            .ok_or(IdError::NotAnOrderId)
-    }
-}
-
-impl Serialize for OrderId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for OrderId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
+uuid_id! {
+    /// The id of a record: `rec_` and a version 7 UUID in hexadecimal, so ids sort by the time they were made.
+    RecordId, "rec_", NotARecordId
 }
 
 macro_rules! text_id {
@@ -210,6 +226,10 @@ text_id! {
 text_id! {
     /// A customer's id, as the shop names it.
     CustomerId
+}
+text_id! {
+    /// What a carrier calls a parcel's order: our id of it, the shop's reference, or a name of its own.
+    ParcelId
 }
 text_id! {
     /// The shop's own number of an order; unique per installation.

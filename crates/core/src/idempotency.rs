@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use crate::Timestamp;
-use crate::id::OrderId;
+use crate::id::{OrderId, RecordId};
 use crate::stock::StockLevel;
 
 /// The first 16 bytes of the SHA-256 of a request's meaning: its validated content, so white space and field order do not count.
@@ -62,6 +62,8 @@ pub enum Answer {
     Order(OrderId),
     /// The stock was this after the change.
     Stock(StockLevel),
+    /// This record was taken.
+    Record(RecordId),
 }
 
 /// One used key.

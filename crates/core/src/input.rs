@@ -1,14 +1,23 @@
 //! What can be submitted to a ledger.
 
+use serde_json::Value;
+
 use crate::Timestamp;
 use crate::event::{Placement, Remedy, ReturnedLine};
-use crate::id::{CorrelationId, CustomerId, IdempotencyKey, OrderId, OrderRef, PaymentMethod, ProductId, ProviderRef};
+use crate::id::{
+    CorrelationId, CustomerId, IdempotencyKey, OrderId, OrderRef, PaymentMethod, ProductId, ProviderRef, RecordId,
+};
 use crate::idempotency::Fingerprint;
 use crate::mail::{Email, MailKind};
 use crate::money::{Currency, Money};
+use crate::parcel::ParcelStatus;
 use crate::payment::{DeclineReason, PaymentKey};
 use crate::process::Step;
-use crate::shipment::ParcelStatus;
+use crate::record::Stored;
+
+mod kept;
+
+pub use self::kept::{ParcelReport, PutCustomer, PutProduct, TakeRecord};
 
 /// One input. It is decided and committed as one unit, or refused and nothing changes.
 #[derive(Debug, Clone)]
@@ -66,6 +75,13 @@ pub enum Body {
     },
     /// Call the order off.
     Cancel {
+        /// The order.
+        order_id: OrderId,
+        /// Why.
+        reason: Box<str>,
+    },
+    /// Call the order off unless its money is taken: for who waits for the order and can wait no longer.
+    CancelUnpaid {
         /// The order.
         order_id: OrderId,
         /// Why.
@@ -161,6 +177,33 @@ pub enum Body {
         /// The version the caller has read; refused if another is found.
         expected_version: Option<u64>,
     },
+    /// Take a product out of the catalogue.
+    DeleteProduct {
+        /// The product.
+        product_id: ProductId,
+        /// The version the caller has read; refused if another is found.
+        expected_version: Option<u64>,
+    },
+    /// Add or change a customer.
+    PutCustomer(Box<PutCustomer>),
+    /// Delete a customer.
+    DeleteCustomer {
+        /// The customer.
+        customer_id: CustomerId,
+        /// The version the caller has read; refused if another is found.
+        expected_version: Option<u64>,
+    },
+    /// A carrier reports where a parcel is.
+    Track(ParcelReport),
+    /// Take a record to be stored.
+    TakeRecord(Box<TakeRecord>),
+    /// The record's object is written.
+    RecordStored {
+        /// The record.
+        record_id: RecordId,
+        /// Where, and after how many tries.
+        stored: Stored,
+    },
     /// Nothing: carries a role's acknowledgement to the commit.
     Nothing,
 }
@@ -194,13 +237,13 @@ pub struct PlaceOrder {
     /// How it is paid.
     pub payment_method: PaymentMethod,
     /// Where the parcel goes.
-    pub shipping_address: Option<serde_json::Value>,
+    pub shipping_address: Option<Value>,
     /// What is ordered.
     pub lines: Vec<RequestedLine>,
     /// When the customer ordered, where that was earlier.
     pub placed_at: Option<Timestamp>,
     /// The shop's own data.
-    pub metadata: Option<serde_json::Value>,
+    pub metadata: Option<Value>,
     /// Given by the caller.
     #[serde(skip)]
     pub correlation_id: Option<CorrelationId>,
@@ -271,25 +314,6 @@ pub enum MailResult {
     },
 }
 
-/// A checked product.
-#[derive(Debug, Clone)]
-pub struct PutProduct {
-    /// The product's id.
-    pub product_id: ProductId,
-    /// Shown in mails and lists.
-    pub name: Box<str>,
-    /// Of one unit.
-    pub price: Money,
-    /// Longer text.
-    pub description: Option<Box<str>>,
-    /// Whether it can be ordered.
-    pub active: bool,
-    /// Units to open its stock with; applies only where no stock was ever set.
-    pub opening_stock: Option<i64>,
-    /// The version the caller has read; refused if another is found.
-    pub expected_version: Option<u64>,
-}
-
 impl Body {
     /// The order this is about, if it is about one that exists already.
     #[must_use]
@@ -298,6 +322,7 @@ impl Body {
             Self::PaymentResult(result) => Some(result.key.order_id),
             Self::Reserve { order_id }
             | Self::Cancel { order_id, .. }
+            | Self::CancelUnpaid { order_id, .. }
             | Self::Refund { order_id, .. }
             | Self::Return { order_id, .. }
             | Self::ParcelMoved { order_id, .. }
@@ -306,9 +331,17 @@ impl Body {
             | Self::GiveUp { order_id, .. }
             | Self::ClearAttention { order_id, .. }
             | Self::CheckDeadline { order_id } => Some(*order_id),
-            Self::Place(_) | Self::PutProduct(_) | Self::SetStock { .. } | Self::AdjustStock { .. } | Self::Nothing => {
-                None
-            }
+            Self::Place(_)
+            | Self::PutProduct(_)
+            | Self::SetStock { .. }
+            | Self::AdjustStock { .. }
+            | Self::DeleteProduct { .. }
+            | Self::PutCustomer(_)
+            | Self::DeleteCustomer { .. }
+            | Self::Track(_)
+            | Self::TakeRecord(_)
+            | Self::RecordStored { .. }
+            | Self::Nothing => None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Orders and products as they come from outside, and the checks that make them inputs: parse, don't validate.
+//! What comes from outside (orders and products here, customers and records in files of their own), and the checks that make them inputs: parse, don't validate.
 //!
 //! Every field is checked, and every violation is reported at once, each with the path of its field.
 
@@ -16,6 +16,12 @@ use crate::limits::{
 };
 use crate::mail::Email;
 use crate::money::Money;
+
+mod customer;
+mod record;
+
+pub use self::customer::CustomerDraft;
+pub use self::record::{RecordDraft, fits as record_fits};
 
 /// One thing wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -141,14 +147,30 @@ impl Checks {
         money
     }
 
-    fn free_json(&mut self, field: &str, value: Option<&Value>) {
+    fn json(&mut self, field: &str, value: Option<&Value>, bytes_max: usize, depth_max: usize) {
         let bytes = value.map_or(0, |value| value.to_string().len());
-        if bytes > FREE_JSON_BYTES_MAX {
-            self.report(field, format!("must have at most {FREE_JSON_BYTES_MAX} bytes of JSON, has {bytes}"));
+        if bytes > bytes_max {
+            self.report(field, format!("must have at most {bytes_max} bytes of JSON, has {bytes}"));
         }
-        if value.is_some_and(|value| is_deeper(value, JSON_DEPTH_MAX)) {
-            self.report(field, format!("must be nested at most {JSON_DEPTH_MAX} deep"));
+        if value.is_some_and(|value| is_deeper(value, depth_max)) {
+            self.report(field, format!("must be nested at most {depth_max} deep"));
         }
+    }
+
+    /// Where parcels go, in the shop's own form.
+    fn address(&mut self, field: &str, value: Option<&Value>) {
+        if !matches!(value, None | Some(Value::String(_) | Value::Object(_))) {
+            self.report(field, "must be a text or an object");
+        }
+        self.json(field, value, FREE_JSON_BYTES_MAX, JSON_DEPTH_MAX);
+    }
+
+    /// Data of the shop's own.
+    fn object(&mut self, field: &str, value: Option<&Value>) {
+        if !matches!(value, None | Some(Value::Object(_))) {
+            self.report(field, "must be an object");
+        }
+        self.json(field, value, FREE_JSON_BYTES_MAX, JSON_DEPTH_MAX);
     }
 
     fn text(&mut self, field: &str, text: &str) {
@@ -163,6 +185,10 @@ impl Checks {
             _ => Err(self.0),
         }
     }
+}
+
+fn instant(text: &str) -> Result<Timestamp, &'static str> {
+    text.parse().map_err(|_| "must be an instant such as 2026-01-31T12:00:00Z")
 }
 
 /// Whether arrays and objects are nested more than `max` deep. Goes no deeper than that itself.
@@ -191,18 +217,10 @@ impl OrderDraft {
         let currency = checks.optional("currency", self.currency.as_deref(), str::parse);
         let method = self.payment_method.as_deref().unwrap_or(PAYMENT_METHOD_DEFAULT);
         let payment_method = checks.parse("payment_method", method.parse());
-        if !matches!(self.shipping_address, None | Some(Value::String(_) | Value::Object(_))) {
-            checks.report("shipping_address", "must be a text or an object");
-        }
-        checks.free_json("shipping_address", self.shipping_address.as_ref());
+        checks.address("shipping_address", self.shipping_address.as_ref());
         let lines = check_lines(&mut checks, &self.lines);
-        let placed_at = checks.optional("placed_at", self.placed_at.as_deref(), |text| {
-            text.parse::<Timestamp>().map_err(|_| "must be an instant such as 2026-01-31T12:00:00Z")
-        });
-        if !matches!(self.metadata, None | Some(Value::Object(_))) {
-            checks.report("metadata", "must be an object");
-        }
-        checks.free_json("metadata", self.metadata.as_ref());
+        let placed_at = checks.optional("placed_at", self.placed_at.as_deref(), instant);
+        checks.object("metadata", self.metadata.as_ref());
         check_event_size(&mut checks, &self.lines);
         let required = customer_id.zip(payment_method).zip(lines);
         let request = required.map(|((customer_id, payment_method), lines)| PlaceOrder {

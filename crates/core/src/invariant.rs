@@ -23,8 +23,14 @@ pub enum Invariant {
     StockBalance,
     /// The order's row is the fold of its events.
     OrderMatchesEvents,
-    /// The product's row is what its newest `product.put` says.
+    /// The product's row is what its newest events say.
     ProductMatchesEvents,
+    /// The customer's row is what its newest events say.
+    CustomerMatchesEvents,
+    /// The parcel's row is the fold of its events.
+    ParcelMatchesEvents,
+    /// The record's row is the fold of its events.
+    RecordMatchesEvents,
     /// The events of one subject are counted without a gap.
     EventsWithoutGap,
     /// An order reference and an idempotency key lead to an order that exists.
@@ -35,6 +41,8 @@ pub enum Invariant {
     MailStoreAgrees,
     /// Each object we say was archived is there and holds what the ledger holds.
     ArchiveAgrees,
+    /// Each record we say was stored has its object, which holds what was handed over.
+    RecordsAgree,
     /// A mail was sent for every outcome the customer must hear of, once nothing is pending.
     OutcomeWasMailed,
     /// The storage reports no damage to its own files.
@@ -43,7 +51,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// Every rule.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::AuthorizedMoney,
         Self::CapturedMoney,
         Self::MoneyMatchesStatus,
@@ -51,11 +59,15 @@ impl Invariant {
         Self::StockBalance,
         Self::OrderMatchesEvents,
         Self::ProductMatchesEvents,
+        Self::CustomerMatchesEvents,
+        Self::ParcelMatchesEvents,
+        Self::RecordMatchesEvents,
         Self::EventsWithoutGap,
         Self::KeysLeadToOrders,
         Self::ProviderAgrees,
         Self::MailStoreAgrees,
         Self::ArchiveAgrees,
+        Self::RecordsAgree,
         Self::OutcomeWasMailed,
         Self::StorageIntact,
     ];
@@ -71,11 +83,15 @@ impl Invariant {
             Self::StockBalance => "stock_balance",
             Self::OrderMatchesEvents => "order_matches_events",
             Self::ProductMatchesEvents => "product_matches_events",
+            Self::CustomerMatchesEvents => "customer_matches_events",
+            Self::ParcelMatchesEvents => "parcel_matches_events",
+            Self::RecordMatchesEvents => "record_matches_events",
             Self::EventsWithoutGap => "events_without_gap",
             Self::KeysLeadToOrders => "keys_lead_to_orders",
             Self::ProviderAgrees => "provider_agrees",
             Self::MailStoreAgrees => "mail_store_agrees",
             Self::ArchiveAgrees => "archive_agrees",
+            Self::RecordsAgree => "records_agree",
             Self::OutcomeWasMailed => "outcome_was_mailed",
             Self::StorageIntact => "storage_intact",
         }

@@ -51,8 +51,32 @@ pub const NDJSON_LINE_BYTES_MAX: usize = 256 * 1024;
 /// Depth of nesting in JSON from outside. serde_json refuses to go deeper than 128 by itself; data here has no need of more than 16.
 pub const JSON_DEPTH_MAX: usize = 16;
 
+/// Depth of nesting in XML from outside, as in JSON.
+pub const XML_DEPTH_MAX: usize = 16;
+
+/// Bytes of one tag in XML from outside, with its attributes. They say nothing here, and a few namespaces fit many times over.
+pub const XML_TAG_BYTES_MAX: usize = 4 * 1024;
+
+/// Attributes of one element in XML from outside. Finding a doubled one costs the square of their number.
+pub const XML_ATTRIBUTES_MAX: usize = 32;
+
 /// Entries in one page of a list.
 pub const PAGE_ENTRIES_MAX: usize = 500;
 
 /// Entries in one page of a list when the caller names no number.
 pub const PAGE_ENTRIES_DEFAULT: usize = 50;
+
+/// Reports of parcels in one request. Carriers send their backlog in files of a few thousand; a larger one is cut by the sender.
+pub const TRACKING_REPORTS_MAX: usize = 10_000;
+
+/// Bytes of a request with reports of parcels: the largest number of them with ids of full length, in XML.
+pub const TRACKING_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Events of one parcel from which on its reports are refused and not kept. A hundred times what a long way needs.
+pub const PARCEL_EVENTS_MAX: u32 = 1_000;
+
+/// Refused reports of one parcel that are kept. A tenth of its events: they never use up what the parcel's way needs.
+pub const PARCEL_REFUSALS_MAX: u32 = 100;
+
+/// Bytes of the JSON text of one record's data: with its envelope it stays below [`EVENT_BYTES_MAX`].
+pub const RECORD_BYTES_MAX: usize = EVENT_BYTES_MAX - 4 * 1024;

@@ -9,11 +9,11 @@ use crate::event::{Placement, ReturnedLine, Shortage};
 use crate::id::{OrderId, ProductId};
 use crate::mail::{MailState, OwedMail};
 use crate::money::Money;
+use crate::parcel::{LastSeen, ParcelStatus};
 use crate::payment::{OperationKind, OperationState, Payment};
 use crate::policy::Policy;
 use crate::process::Step;
 use crate::reservation::Reservation;
-use crate::shipment::ParcelStatus;
 
 mod evolve;
 mod status;
@@ -71,6 +71,8 @@ pub struct Order {
     pub mails: Vec<OwedMail>,
     /// Where its parcel is.
     pub parcel: Option<ParcelStatus>,
+    /// When the carrier saw it last.
+    pub parcel_seen: LastSeen,
     /// What came back.
     pub returned: Vec<ReturnedLine>,
     /// The status that was reported as lasting too long.
@@ -105,6 +107,7 @@ impl Order {
             reservation: Reservation::None,
             mails: Vec::new(),
             parcel: None,
+            parcel_seen: LastSeen::default(),
             returned: Vec::new(),
             overdue: None,
             archived: None,

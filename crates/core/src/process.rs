@@ -32,6 +32,8 @@ pub enum Step {
     Track,
     /// Store the order with its timeline.
     Archive,
+    /// Store a record.
+    Store,
 }
 
 impl Step {
@@ -48,6 +50,7 @@ impl Step {
             Self::Notify => "notify",
             Self::Track => "track",
             Self::Archive => "archive",
+            Self::Store => "store",
         }
     }
 
@@ -88,14 +91,24 @@ pub enum Role {
     Tracking,
     /// Writes the archive.
     Archive,
+    /// Stores records.
+    Records,
     /// Watches the clock.
     Sweeper,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 7] =
-        [Self::Api, Self::Payments, Self::Inventory, Self::Notifications, Self::Tracking, Self::Archive, Self::Sweeper];
+    pub const ALL: [Self; 8] = [
+        Self::Api,
+        Self::Payments,
+        Self::Inventory,
+        Self::Notifications,
+        Self::Tracking,
+        Self::Archive,
+        Self::Records,
+        Self::Sweeper,
+    ];
 
     /// The name in configuration, metrics and cursors.
     #[must_use]
@@ -107,6 +120,7 @@ impl Role {
             Self::Notifications => "notifications",
             Self::Tracking => "tracking",
             Self::Archive => "archive",
+            Self::Records => "records",
             Self::Sweeper => "sweeper",
         }
     }
@@ -240,8 +254,8 @@ pub const TABLE: &[Row] = &[
           success: &[E::NotificationSent, E::NotificationSkipped], failure: &[E::NotificationFailed, E::OrderAttention], undo: None,
           deadline: "ten tries, then attention", retry: MAIL },
     Row { step: Step::Track, role: Role::Tracking,
-          reacts_to: &[],
-          does: "move the parcel and the order with what the carrier reports",
+          reacts_to: &[E::TrackingMoved],
+          does: "move the order with what the carrier reports of its parcel",
           success: &[E::ParcelMoved, E::OrderShipped, E::OrderDelivered], failure: &[E::OrderAttention], undo: None,
           deadline: "shipping and delivery budgets", retry: LEDGER_ONLY },
     Row { step: Step::Archive, role: Role::Archive,
@@ -251,6 +265,11 @@ pub const TABLE: &[Row] = &[
                        E::OrderAttention, E::OrderAttentionCleared, E::OrderOverdue],
           does: "write the order with its timeline to one object, rewritten at each later change",
           success: &[E::OrderArchived], failure: &[], undo: None,
+          deadline: "twelve tries, then a dead letter", retry: ARCHIVE },
+    Row { step: Step::Store, role: Role::Records,
+          reacts_to: &[E::RecordReceived],
+          does: "write the record to its object",
+          success: &[E::RecordStored], failure: &[], undo: None,
           deadline: "twelve tries, then a dead letter", retry: ARCHIVE },
 ];
 
@@ -264,7 +283,7 @@ mod tests {
             assert_eq!(TABLE.iter().filter(|other| other.step == row.step).count(), 1, "{:?}", row.step);
             assert_eq!(row.step.row().step, row.step);
         }
-        assert_eq!(TABLE.len(), 9);
+        assert_eq!(TABLE.len(), 10);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::id::{OrderId, ProductId};
+use crate::id::{CustomerId, OrderId, ProductId, RecordId};
 use crate::money::{Currency, Money};
 use crate::order::Status;
 
@@ -65,6 +65,18 @@ pub enum Refusal {
     ProductNotFound {
         /// The id asked for.
         product_id: ProductId,
+    },
+    /// There is no such customer.
+    #[error("there is no customer {customer_id:?}")]
+    CustomerNotFound {
+        /// The id asked for.
+        customer_id: CustomerId,
+    },
+    /// There is no such record.
+    #[error("there is no record {record_id}")]
+    RecordNotFound {
+        /// The id asked for.
+        record_id: RecordId,
     },
     /// The order cannot be cancelled any more.
     #[error("the order is {}, so it cannot be cancelled", status.as_str())]
@@ -145,6 +157,8 @@ impl Refusal {
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::OrderNotFound { .. } => "order_not_found",
             Self::ProductNotFound { .. } => "product_not_found",
+            Self::CustomerNotFound { .. } => "customer_not_found",
+            Self::RecordNotFound { .. } => "record_not_found",
             Self::NotCancellable { .. } => "not_cancellable",
             Self::NoAttention => "no_attention",
             Self::NotResolvable { .. } => "not_resolvable",

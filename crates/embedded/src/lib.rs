@@ -4,4 +4,5 @@ pub mod mail;
 pub mod memory;
 pub mod objects;
 pub mod sandbox;
+pub mod secrets;
 pub mod sqlite;

@@ -9,24 +9,33 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ordermill_core::id::{IdempotencyKey, OrderId};
-use ordermill_core::input::{Admission, Body, Input, Key, MailResult, PaymentAnswer, PaymentResult, PutProduct};
+use ordermill_core::customer::Customer;
+use ordermill_core::event::RecordReceived;
+use ordermill_core::id::{IdempotencyKey, OrderId, RecordId};
+use ordermill_core::input::{
+    Admission, Body, Input, Key, MailResult, ParcelReport, PaymentAnswer, PaymentResult, PutCustomer, PutProduct,
+    TakeRecord,
+};
 use ordermill_core::intake::OrderDraft;
-use ordermill_core::mail::MailKind;
+use ordermill_core::mail::{Email, MailKind};
 use ordermill_core::order::{Order, Status};
+use ordermill_core::parcel::{Parcel, ParcelStatus};
 use ordermill_core::payment::{DeclineReason, due_request};
 use ordermill_core::process::Role;
+use ordermill_core::product::Product;
+use ordermill_core::record::{Record, Stored};
 use ordermill_core::{Timestamp, invariant};
 use ordermill_embedded::sqlite::{Options, Snapshot, SqliteLedger};
-use ordermill_ports::audit::LedgerSnapshot;
+use ordermill_ports::audit::{LedgerSnapshot, ParcelRow, RecordRow};
 use ordermill_ports::conformance::ManualClock;
+use ordermill_ports::queries::{Deleted, RecordFilter};
 use ordermill_ports::{Bus, Ledger, Queries, Source, Submission};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use serde_json::json;
 
 /// The schema that this program writes.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 
 fn golden(schema: i64) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/ledger.v{schema}.sql"))
@@ -37,6 +46,22 @@ fn order_id(number: u8) -> OrderId {
     // Version 7 and variant 2, as every id has.
     (bytes[5], bytes[6], bytes[8], bytes[15]) = (1, 0x70, 0x80, number);
     OrderId::from_bytes(bytes)
+}
+
+fn record_id(number: u8) -> RecordId {
+    RecordId::from_bytes(*order_id(number).as_bytes())
+}
+
+fn put(id: &str, opening_stock: Option<i64>) -> Body {
+    Body::PutProduct(PutProduct {
+        product_id: id.parse().unwrap(),
+        name: "Tea".into(),
+        price: serde_json::from_value(json!({ "amount_minor": 1050, "currency": "EUR" })).unwrap(),
+        description: Some("Green; loose.".into()),
+        active: true,
+        opening_stock,
+        expected_version: None,
+    })
 }
 
 struct Shop(Arc<SqliteLedger>);
@@ -83,16 +108,7 @@ impl Shop {
 /// A small shop with a bit of everything: orders at rest and under way, one waiting for a person, a parked delivery, a dead letter.
 async fn fill(path: &Path) {
     let shop = Shop::open(path);
-    let put = PutProduct {
-        product_id: "P1".parse().unwrap(),
-        name: "Tea".into(),
-        price: serde_json::from_value(json!({ "amount_minor": 1050, "currency": "EUR" })).unwrap(),
-        description: Some("Green; loose.".into()),
-        active: true,
-        opening_stock: Some(10),
-        expected_version: None,
-    };
-    shop.submit(Body::PutProduct(put)).await;
+    shop.submit(put("P1", Some(10))).await;
     let confirmed = shop.place(1, 2).await;
     shop.confirm(confirmed).await;
     let sent = MailResult::Sent { mailbox_end: Some(1234) };
@@ -118,7 +134,53 @@ async fn fill(path: &Path) {
     let dead = deliveries.next().unwrap().dead_letter("given up".to_owned());
     let settlements = vec![Submission::settle(retry), Submission::settle(dead)];
     shop.0.submit(Source::Results, settlements).await;
+    fill_subjects(&shop).await;
     shop.0.close().await;
+}
+
+/// What the second schema added.
+async fn fill_subjects(shop: &Shop) {
+    shop.submit(put("P2", None)).await;
+    shop.submit(Body::DeleteProduct { product_id: "P2".parse().unwrap(), expected_version: None }).await;
+    for id in ["c-1", "P1"] {
+        let customer = PutCustomer {
+            customer_id: id.parse().unwrap(),
+            name: "O'Hara".into(),
+            email: Some(Email::new("c@example.com").unwrap()),
+            address: Some(json!({ "street": "1 \"Quoted' Street" })),
+            metadata: None,
+            expected_version: None,
+        };
+        shop.submit(Body::PutCustomer(Box::new(customer))).await;
+    }
+    shop.submit(Body::DeleteCustomer { customer_id: "P1".parse().unwrap(), expected_version: Some(1) }).await;
+    for (parcel, status, minutes) in reports() {
+        let seen_at = Timestamp::from_second(1_800_000_000 + 60 * minutes).unwrap();
+        let parcel_id = parcel.parse().unwrap();
+        shop.submit(Body::Track(ParcelReport { parcel_id, status, seen_at, correlation_id: None })).await;
+    }
+    for number in [1, 2] {
+        let received = RecordReceived { data: json!({ "number": number }), occurred_at: None, correlation_id: None };
+        let take = TakeRecord { record_id: record_id(number), received };
+        shop.submit(Body::TakeRecord(Box::new(take))).await;
+    }
+    shop.submit(Body::RecordStored { record_id: record_id(1), stored: stored() }).await;
+}
+
+/// Which parcel was where, and when in minutes: one is handed over, after a late report and an impossible one; one was just seen.
+fn reports() -> [(&'static str, ParcelStatus, i64); 6] {
+    [
+        ("ref-1", ParcelStatus::OutForDelivery, 10),
+        ("P1", ParcelStatus::PickedUp, 11),
+        ("ref-1", ParcelStatus::PickedUp, 5),
+        ("ref-1", ParcelStatus::PickedUp, 12),
+        ("ref-1", ParcelStatus::Delivered, 20),
+        ("ref-1", ParcelStatus::Delivered, 20),
+    ]
+}
+
+fn stored() -> Stored {
+    Stored { key: "processed/1.json".into(), attempts: 2 }
 }
 
 /// The whole database as SQL text.
@@ -178,11 +240,11 @@ async fn a_ledger_of_every_earlier_schema_opens_and_is_as_it_was() {
         let path = folder.path().join("ordermill.db");
         let sql = std::fs::read_to_string(golden(schema)).unwrap();
         Connection::open(&path).unwrap().execute_batch(&sql).unwrap();
-        check(&path).await;
+        check(&path, schema).await;
     }
 }
 
-async fn check(path: &Path) {
+async fn check(path: &Path, schema: i64) {
     let shop = Shop::open(path);
     let statuses = [(1, Status::Confirmed), (2, Status::Rejected), (3, Status::Cancelled), (4, Status::Placed)];
     for (number, status) in statuses {
@@ -201,6 +263,18 @@ async fn check(path: &Path) {
     assert_eq!(shop.0.lag(Role::Payments).await.unwrap().parked, 1);
     // It goes on: the order under way is taken to its end, and its key still gives the first answer.
     shop.confirm(order_id(4)).await;
+    if schema >= 2 {
+        check_subjects(&shop).await;
+    } else {
+        // A ledger that never heard of them has them from now on.
+        let lag = async |role| shop.0.lag(role).await.unwrap();
+        assert!(lag(Role::Records).await.events < 10, "its role does not read what cannot concern it");
+        fill_subjects(&shop).await;
+        assert_eq!((lag(Role::Records).await.parked, lag(Role::Tracking).await.parked), (0, 0));
+        assert_eq!(shop.0.receive(Role::Records, 10).await.unwrap().len(), 2);
+        assert_eq!(shop.0.receive(Role::Tracking, 10).await.unwrap().len(), 3);
+        check_subjects(&shop).await;
+    }
     assert_eq!(shop.place(4, 1).await, order_id(4));
     assert_eq!(shop.0.counts().await.unwrap().by_status.iter().map(|(_, count)| count).sum::<u64>(), 4);
     shop.0.close().await;
@@ -216,4 +290,62 @@ async fn check(path: &Path) {
         .unwrap();
     assert_eq!(orders, 4);
     assert_eq!(snapshot.storage_problems().unwrap(), Vec::<String>::new());
+    check_rows(&mut snapshot);
+}
+
+async fn check_subjects(shop: &Shop) {
+    let products = |deleted| async move { shop.0.list_products(None, deleted, 9).await.unwrap().entries.len() };
+    assert_eq!((products(Deleted::Hidden).await, products(Deleted::Shown).await), (1, 2));
+    let deleted = shop.0.product(&"P2".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!((deleted.deleted, deleted.version), (true, 2));
+    // The same text names a product, a customer and a parcel.
+    let customer = shop.0.customer(&"P1".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!((customer.deleted, customer.version, &*customer.name), (true, 2, "O'Hara"));
+    let customers = shop.0.list_customers(None, Deleted::Hidden, 9).await.unwrap().entries;
+    assert_eq!(customers.len(), 1);
+    assert_eq!(customers[0].address, Some(json!({ "street": "1 \"Quoted' Street" })));
+    assert_eq!(customers[0].email.as_ref().map(Email::as_str), Some("c@example.com"));
+    let parcels = shop.0.list_parcels(&[], None, 9).await.unwrap().entries;
+    let seen: Vec<_> = parcels.iter().map(|parcel| (parcel.id.as_str(), parcel.status, parcel.version)).collect();
+    assert_eq!(seen, [("P1", ParcelStatus::PickedUp, 1), ("ref-1", ParcelStatus::Delivered, 4)]);
+    assert_eq!((parcels[1].refused, parcels[1].sightings.len()), (1, 3));
+    assert_eq!(shop.0.parcel_events(&parcels[1].id, 1).await.unwrap().len(), 3);
+    let records = shop.0.list_records(RecordFilter::default(), None, 9).await.unwrap().entries;
+    let kept: Vec<_> = records.iter().map(|record| (record.id, record.stored.clone(), record.version)).collect();
+    assert_eq!(kept, [(record_id(2), None, 1), (record_id(1), Some(stored()), 2)]);
+    assert_eq!(records[1].received.data, json!({ "number": 1 }));
+}
+
+/// Each row is the fold of its events.
+fn check_rows(snapshot: &mut Snapshot) {
+    let mut found = (0, 0, 0, 0);
+    let visit = snapshot.each_customer(&mut |history| {
+        found.0 += 1;
+        let events = history.events.iter().map(|recorded| &recorded.event);
+        assert_eq!(events.fold(None, Customer::after), history.row);
+        Ok(())
+    });
+    visit.unwrap();
+    let visit = snapshot.each_parcel(&mut |history| {
+        found.1 += 1;
+        let parcel = Parcel::fold(history.id, history.events.iter().map(|event| (&event.event, event.at))).unwrap();
+        assert_eq!(history.row, Some(ParcelRow { status: parcel.status, version: parcel.version }));
+        Ok(())
+    });
+    visit.unwrap();
+    let visit = snapshot.each_record(&mut |history| {
+        found.2 += 1;
+        let record = Record::fold(history.id, history.events.iter().map(|event| (&event.event, event.at))).unwrap();
+        assert_eq!(history.row, Some(RecordRow { stored: record.stored, version: record.version }));
+        Ok(())
+    });
+    visit.unwrap();
+    let visit = snapshot.each_product(&mut |history| {
+        found.3 += 1;
+        let events = history.events.iter().map(|recorded| &recorded.event);
+        assert_eq!(events.fold(None, Product::after), history.product);
+        Ok(())
+    });
+    visit.unwrap();
+    assert_eq!(found, (2, 2, 2, 2));
 }

@@ -9,6 +9,7 @@
 pub mod archive_object;
 pub mod audit;
 pub mod mail;
+pub mod record_object;
 mod roles;
 mod settings;
 mod worker;
@@ -21,7 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use mail::Templates;
-pub use settings::Settings;
+pub use settings::{BatchLimits, RecordsLayout, Settings};
 use worker::Worker;
 
 /// Everything the roles work with.
@@ -37,7 +38,7 @@ pub struct Parts {
     pub payments: Arc<dyn Payments>,
     /// The mail server or store.
     pub mailer: Arc<dyn Mailer>,
-    /// The archive.
+    /// Where the archive and the records lie.
     pub objects: Arc<dyn Objects>,
     /// The time.
     pub clock: Arc<dyn Clock>,
@@ -54,7 +55,7 @@ pub struct Running {
     grace: std::time::Duration,
 }
 
-/// Starts these roles, each as a task of its own. A role that the engine has no loop for (the interface, tracking) is passed over.
+/// Starts these roles, each as a task of its own. A role that the engine has no loop for (the interface) is passed over.
 ///
 /// Must be called within a tokio runtime.
 #[must_use]

@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use ordermill_core::Timestamp;
 use ordermill_core::event::Subject;
 use ordermill_core::id::OrderId;
+use ordermill_core::limits::SUBMIT_INPUTS_MAX;
 use ordermill_core::order::Order;
 use ordermill_core::process::{Role, Step};
 use ordermill_ports::queries::QueryError;
@@ -18,6 +19,9 @@ use crate::{Parts, Settings};
 
 /// Between two tries of something that failed as the backend did.
 const BACKEND_PAUSE: Duration = Duration::from_millis(250);
+
+/// Longest pause that a role makes for others at a time.
+const SHARE_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// Why a delivery is tried again after a panic.
 pub(crate) const PANICKED: &str = "the role panicked";
@@ -152,6 +156,19 @@ impl Worker {
         results
     }
 
+    /// [`Self::commit`] of any number of submissions: one call to a ledger takes a bounded number, so they are committed one
+    /// bounded part after the other.
+    pub(crate) async fn commit_all(&self, submissions: Vec<Submission>) -> Vec<Result<Outcome, SubmitError>> {
+        let mut results = Vec::with_capacity(submissions.len());
+        let mut rest = submissions;
+        while !rest.is_empty() {
+            let later = rest.split_off(rest.len().min(SUBMIT_INPUTS_MAX));
+            results.extend(self.commit(rest).await);
+            rest = later;
+        }
+        results
+    }
+
     /// Puts a delivery off by the step's own rule: parked for a while, in the end a dead letter where the step says so.
     pub(crate) fn put_off(&self, step: Step, delivery: Delivery, reason: String) -> Submission {
         let tries = delivery.tries.saturating_add(1);
@@ -193,6 +210,33 @@ impl Worker {
         names
     }
 
+    /// While orders are on their way, pauses for the rest of the time that is not this role's `share_percent`, after it has worked
+    /// for so long: writing and syncing many small files costs the commits of others their place at the processor and the disk.
+    /// What is left over is caught up with when it is quiet.
+    pub(crate) async fn keep_to_share(&self, share_percent: u32, worked: Duration) {
+        let share = share_percent.clamp(1, 100);
+        if share < 100 && self.orders_are_on_their_way().await {
+            let pause = worked.mul_f64(f64::from(100 - share) / f64::from(share)).min(SHARE_PAUSE_MAX);
+            self.pause(pause).await;
+        }
+    }
+
+    /// Waits; being told to stop ends it.
+    pub(crate) async fn pause(&self, pause: Duration) {
+        // Over, or cut short: both are the end of the pause.
+        let _ = tokio::time::timeout(pause, self.stopped()).await;
+    }
+
+    async fn orders_are_on_their_way(&self) -> bool {
+        for role in [Role::Payments, Role::Notifications] {
+            // A bus that cannot say is no bus to be hard on.
+            if self.parts.bus.lag(role).await.map_or(true, |lag| lag.events > 0) {
+                return true;
+            }
+        }
+        false
+    }
+
     fn count(&self, settlements: &[Settlement]) {
         use ordermill_ports::Settle;
         let of = |matches: fn(&Settle) -> bool| settlements.iter().filter(|entry| matches(&entry.how)).count() as u64;
@@ -206,7 +250,7 @@ impl Worker {
 pub(crate) const fn order_id(delivery: &Delivery) -> Option<OrderId> {
     match delivery.subject {
         Subject::Order(id) => Some(id),
-        Subject::Product(_) => None,
+        Subject::Product(_) | Subject::Customer(_) | Subject::Parcel(_) | Subject::Record(_) => None,
     }
 }
 

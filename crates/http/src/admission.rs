@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use ordermill_core::limits::BODY_BYTES_MAX;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::problem::Problem;
@@ -24,6 +23,7 @@ pub(crate) struct Admission {
     bulks: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     body_units: Arc<Semaphore>,
+    body_units_max: usize,
 }
 
 impl Admission {
@@ -35,6 +35,7 @@ impl Admission {
             bulks: room(settings.bulks_max),
             streams: room(settings.streams_max),
             body_units: room(settings.body_memory_bytes_max / BODY_UNIT_BYTES),
+            body_units_max: settings.body_memory_bytes_max / BODY_UNIT_BYTES,
         }
     }
 
@@ -63,7 +64,8 @@ impl Admission {
         if bytes <= BODY_BYTES_FREE {
             return Ok(None);
         }
-        let units = bytes.min(BODY_BYTES_MAX).div_ceil(BODY_UNIT_BYTES);
+        // One that is larger than all the room there is takes all of it.
+        let units = bytes.div_ceil(BODY_UNIT_BYTES).min(self.body_units_max);
         let units = u32::try_from(units).unwrap_or(u32::MAX);
         take(&self.body_units, units, "too many large bodies are being read").map(Some)
     }

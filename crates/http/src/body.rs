@@ -29,6 +29,8 @@ pub(crate) enum MediaType {
     Json,
     /// One value a line.
     Ndjson,
+    /// A document.
+    Xml,
     /// Something else.
     Other,
 }
@@ -44,6 +46,8 @@ pub(crate) fn media_type(headers: &HeaderMap) -> MediaType {
         MediaType::Json
     } else if is("application/x-ndjson") || is("application/ndjson") {
         MediaType::Ndjson
+    } else if is("application/xml") {
+        MediaType::Xml
     } else {
         MediaType::Other
     }
@@ -68,7 +72,7 @@ pub(crate) async fn read_json<T: DeserializeOwned>(
     if media_type(headers) != MediaType::Json {
         return Err(unsupported(headers, "application/json"));
     }
-    let body = read(state, headers, body).await?;
+    let body = read(state, headers, body, BODY_BYTES_MAX).await?;
     json::parse(&body.bytes, shape)
 }
 
@@ -83,7 +87,7 @@ pub(crate) async fn read_optional_json<T: DeserializeOwned + Default>(
     shape: &'static ErrorCode,
 ) -> Result<T, Problem> {
     let media_type = media_type(headers);
-    let body = read(state, headers, body).await?;
+    let body = read(state, headers, body, BODY_BYTES_MAX).await?;
     if body.bytes.trim_ascii().is_empty() {
         return Ok(T::default());
     }
@@ -94,47 +98,51 @@ pub(crate) async fn read_optional_json<T: DeserializeOwned + Default>(
 }
 
 /// A body in memory, with the room it takes.
-struct Whole {
-    bytes: Bytes,
+pub(crate) struct Whole {
+    pub bytes: Bytes,
     _room: Option<Room>,
 }
 
-async fn read(state: &State, headers: &HeaderMap, body: Body) -> Result<Whole, Problem> {
+/// Reads a body of at most `bytes_max` bytes into memory.
+///
+/// # Errors
+/// The problem to answer with.
+pub(crate) async fn read(state: &State, headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Whole, Problem> {
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|length| length > BODY_BYTES_MAX) {
+    if length.is_some_and(|length| length > bytes_max) {
         // Who asked before sending is answered before it does.
         if !headers.contains_key(EXPECT) {
             discard(body).await;
         }
-        return Err(too_large());
+        return Err(too_large(bytes_max));
     }
     let room = state.admission.body(length.unwrap_or(0))?;
     let deadline = Instant::now() + state.app.settings.body_read_timeout;
-    match timeout_at(deadline, collect(state, body, room)).await {
+    match timeout_at(deadline, collect(state, body, room, bytes_max)).await {
         Ok(read) => read,
         Err(_) => Err(Problem::new(&REQUEST_TIMEOUT, "the body did not arrive in time")),
     }
 }
 
-async fn collect(state: &State, mut body: Body, mut room: Option<Room>) -> Result<Whole, Problem> {
+async fn collect(state: &State, mut body: Body, mut room: Option<Room>, bytes_max: usize) -> Result<Whole, Problem> {
     let Some(first) = next(&mut body).await? else {
         return Ok(Whole { bytes: Bytes::new(), _room: room });
     };
     // Nearly every body comes in one piece, which is taken as it is.
     let Some(second) = next(&mut body).await? else {
-        return if first.len() > BODY_BYTES_MAX { Err(too_large()) } else { Ok(Whole { bytes: first, _room: room }) };
+        return if first.len() > bytes_max { Err(too_large(bytes_max)) } else { Ok(Whole { bytes: first, _room: room }) };
     };
     let mut whole = BytesMut::from(first);
     let mut piece = Some(second);
     while let Some(bytes) = piece {
-        if whole.len() + bytes.len() > BODY_BYTES_MAX {
+        if whole.len() + bytes.len() > bytes_max {
             discard(body).await;
-            return Err(too_large());
+            return Err(too_large(bytes_max));
         }
         whole.extend_from_slice(&bytes);
         // A body that did not say its length may still grow to the longest.
         if room.is_none() && whole.len() > BODY_BYTES_FREE {
-            room = state.admission.body(BODY_BYTES_MAX)?;
+            room = state.admission.body(bytes_max)?;
         }
         piece = next(&mut body).await?;
     }
@@ -172,8 +180,8 @@ async fn discard(mut body: Body) {
     let _ = timeout(DISCARD_TIMEOUT, discarded).await;
 }
 
-fn too_large() -> Problem {
-    Problem::new(&BODY_TOO_LARGE, format!("the body may have at most {BODY_BYTES_MAX} bytes"))
+fn too_large(bytes_max: usize) -> Problem {
+    Problem::new(&BODY_TOO_LARGE, format!("the body may have at most {bytes_max} bytes"))
 }
 
 #[cfg(test)]
@@ -188,6 +196,7 @@ mod tests {
         assert_eq!(of("application/json; charset=utf-8"), MediaType::Json);
         assert_eq!(of("Application/JSON"), MediaType::Json);
         assert_eq!(of("application/x-ndjson"), MediaType::Ndjson);
+        assert_eq!(of("application/xml;charset=UTF-8"), MediaType::Xml);
         assert_eq!(of("text/json"), MediaType::Other);
         assert_eq!(media_type(&HeaderMap::new()), MediaType::Other);
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use ordermill_core::Timestamp;
 use ordermill_core::event::{Event, Placement, Subject};
-use ordermill_core::id::OrderId;
+use ordermill_core::id::{CorrelationId, OrderId};
 use ordermill_ports::queries::Committed;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -42,10 +42,10 @@ pub(crate) struct CloudEvent<'a> {
     dataversion: u16,
     /// Counts the events of the subject, from 1.
     sequence: u32,
-    /// Ties together what one request caused; of order events only.
+    /// Ties together what one request caused; of orders, parcels and records.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
-    correlationid: Option<CorrelationView<'a>>,
+    correlationid: Option<Correlation<'a>>,
     /// The `id` of the event that a role was acting on.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -68,11 +68,10 @@ impl<'a> CloudEvent<'a> {
         };
         let order_id = match &recorded.subject {
             Subject::Order(order_id) => Some(*order_id),
-            Subject::Product(_) => None,
+            _ => None,
         };
-        let correlation = |placement: &'a Placement, order_id: OrderId| CorrelationView {
-            given: placement.correlation_id.as_ref(),
-            order_id,
+        let of_order = |(placement, order_id): (&'a Placement, OrderId)| {
+            Correlation::Order(CorrelationView { given: placement.correlation_id.as_ref(), order_id })
         };
         let kind = recorded.event.kind();
         Self {
@@ -85,7 +84,7 @@ impl<'a> CloudEvent<'a> {
             datacontenttype: "application/json",
             dataversion: kind.version(),
             sequence: recorded.version,
-            correlationid: placement.zip(order_id).map(|(placement, order_id)| correlation(placement, order_id)),
+            correlationid: placement.zip(order_id).map(of_order).or_else(|| own_correlation(&recorded.event)),
             causationid: recorded.cause.map(|version| EventName { subject: &recorded.subject, version }),
             traceparent: placement.and_then(|placement| placement.traceparent.as_deref()),
             data: RawValue::from_string(recorded.event.data()).expect("event data is written as JSON"),
@@ -93,14 +92,39 @@ impl<'a> CloudEvent<'a> {
     }
 }
 
-/// The subject of an event: an order id, or a product's id behind `product/`, as a shop may name its products as it likes.
+/// What ties an event to its request.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Correlation<'a> {
+    /// That of the order it belongs to.
+    Order(CorrelationView<'a>),
+    /// That of the request it came with.
+    Own(&'a CorrelationId),
+}
+
+/// The correlation that an event holds itself, as its subject has no request that began it.
+fn own_correlation(event: &Event) -> Option<Correlation<'_>> {
+    let given = match event {
+        Event::TrackingMoved(report) | Event::TrackingLate(report) => &report.correlation_id,
+        Event::TrackingRefused(report) => &report.correlation_id,
+        Event::RecordReceived(received) => &received.correlation_id,
+        _ => return None,
+    };
+    given.as_ref().map(Correlation::Own)
+}
+
+/// The subject of an event: an id of ours, or a caller's behind its kind, as a shop may name its products as it likes.
 pub(crate) struct SubjectName<'a>(pub &'a Subject);
 
 impl fmt::Display for SubjectName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Subject::Order(order_id) => order_id.fmt(f),
-            Subject::Product(product_id) => write!(f, "product/{product_id}"),
+            Subject::Product(id) => write!(f, "product/{id}"),
+            Subject::Customer(id) => write!(f, "customer/{id}"),
+            Subject::Parcel(id) => write!(f, "parcel/{id}"),
+            // Its prefix tells it apart, as an order's does.
+            Subject::Record(id) => id.fmt(f),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ordermill_core::id::{OrderId, ProductId};
+use ordermill_core::id::{CustomerId, OrderId, ProductId, RecordId};
 use ordermill_ports::Position;
 
 /// What can be packed into a cursor.
@@ -29,28 +29,37 @@ pub(crate) trait Cursor: Sized {
     }
 }
 
-impl Cursor for OrderId {
-    const KIND: u8 = b'o';
+macro_rules! id_cursors {
+    (uuid: $($uuid:ty = $uuid_kind:literal),*; text: $($text:ty = $text_kind:literal),*;) => {
+        $(impl Cursor for $uuid {
+            const KIND: u8 = $uuid_kind;
 
-    fn pack(&self) -> Vec<u8> {
-        self.as_bytes().to_vec()
-    }
+            fn pack(&self) -> Vec<u8> {
+                self.as_bytes().to_vec()
+            }
 
-    fn unpack(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(Self::from_bytes)
-    }
+            fn unpack(bytes: &[u8]) -> Option<Self> {
+                bytes.try_into().ok().map(Self::from_bytes)
+            }
+        })*
+
+        $(impl Cursor for $text {
+            const KIND: u8 = $text_kind;
+
+            fn pack(&self) -> Vec<u8> {
+                self.as_str().as_bytes().to_vec()
+            }
+
+            fn unpack(bytes: &[u8]) -> Option<Self> {
+                Self::new(std::str::from_utf8(bytes).ok()?).ok()
+            }
+        })*
+    };
 }
 
-impl Cursor for ProductId {
-    const KIND: u8 = b'p';
-
-    fn pack(&self) -> Vec<u8> {
-        self.as_str().as_bytes().to_vec()
-    }
-
-    fn unpack(bytes: &[u8]) -> Option<Self> {
-        Self::new(std::str::from_utf8(bytes).ok()?).ok()
-    }
+id_cursors! {
+    uuid: OrderId = b'o', RecordId = b'r';
+    text: ProductId = b'p', CustomerId = b'c';
 }
 
 impl Cursor for Position {
@@ -92,6 +101,10 @@ mod tests {
         assert_eq!(Position::decode(&Position(u64::MAX).encode()), Some(Position(u64::MAX)));
         assert_eq!(DeadLetterId::decode(&Position(7).encode()), None);
         assert_eq!(OrderId::decode(&product.encode()), None);
+        assert_eq!(CustomerId::decode(&product.encode()), None);
+        let record = RecordId::from_bytes([7; 16]);
+        assert_eq!(RecordId::decode(&record.encode()), Some(record));
+        assert_eq!(OrderId::decode(&record.encode()), None);
         for bad in ["", "!", "AAAA", "b"] {
             assert_eq!(OrderId::decode(bad), None, "{bad:?}");
         }

@@ -70,7 +70,7 @@ impl<'a> From<&'a DeadLetter> for DeadLetterView<'a> {
             since: letter.since,
             order_id: match &delivery.subject {
                 Subject::Order(order_id) => Some(*order_id),
-                Subject::Product(_) => None,
+                _ => None,
             },
             event: DeliveredEvent {
                 id: EventName { subject: &delivery.subject, version: delivery.version },

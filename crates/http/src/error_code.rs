@@ -36,9 +36,17 @@ error_codes! {
     INVALID_QUERY = "invalid_query", BAD_REQUEST, "A query parameter is not valid";
     IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid", BAD_REQUEST, "The idempotency key is not valid";
     BODY_UNREADABLE = "body_unreadable", BAD_REQUEST, "The body could not be read";
+    UNAUTHENTICATED = "unauthenticated", UNAUTHORIZED, "A valid bearer token is needed";
+    FORBIDDEN = "forbidden", FORBIDDEN, "The token does not allow this";
+    MALFORMED_XML = "malformed_xml", BAD_REQUEST, "The body is not XML that is taken here";
+    INVALID_TRACKING = "invalid_tracking", BAD_REQUEST, "The tracking events are not valid";
     NOT_FOUND = "not_found", NOT_FOUND, "There is nothing at this address";
     ORDER_NOT_FOUND = "order_not_found", NOT_FOUND, "There is no such order";
     PRODUCT_NOT_FOUND = "product_not_found", NOT_FOUND, "There is no such product";
+    CUSTOMER_NOT_FOUND = "customer_not_found", NOT_FOUND, "There is no such customer";
+    RECORD_NOT_FOUND = "record_not_found", NOT_FOUND, "There is no such record";
+    PARCEL_NOT_FOUND = "parcel_not_found", NOT_FOUND, "There is no such parcel";
+    CHANNEL_NOT_FOUND = "channel_not_found", NOT_FOUND, "There is no such channel";
     METHOD_NOT_ALLOWED = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not possible here";
     REQUEST_TIMEOUT = "request_timeout", REQUEST_TIMEOUT, "The request came too slowly";
     ORDER_REF_TAKEN = "order_ref_taken", CONFLICT, "The order reference belongs to another order";
@@ -54,6 +62,7 @@ error_codes! {
     TOO_MANY_EVENTS = "too_many_events", CONFLICT, "The order has had too many events";
     VERSION_CONFLICT = "version_conflict", PRECONDITION_FAILED, "It has changed since it was read";
     BODY_TOO_LARGE = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
+    TOO_MANY_REPORTS = "too_many_reports", PAYLOAD_TOO_LARGE, "There are too many reports in one request";
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body is of a type not taken here";
     INVALID_ORDER = "invalid_order", UNPROCESSABLE_ENTITY, "The order is not valid";
     INVALID_REQUEST = "invalid_request", UNPROCESSABLE_ENTITY, "The request is not valid";
@@ -68,6 +77,7 @@ error_codes! {
     NOT_COMMITTED = "not_committed", SERVICE_UNAVAILABLE, "It could not be stored";
     OUTCOME_UNKNOWN = "outcome_unknown", SERVICE_UNAVAILABLE, "It is not known whether it was done";
     UNAVAILABLE = "unavailable", SERVICE_UNAVAILABLE, "The ledger cannot be read at present";
+    AUTH_UNAVAILABLE = "auth_unavailable", SERVICE_UNAVAILABLE, "Tokens cannot be checked at present";
     NOT_READY = "not_ready", SERVICE_UNAVAILABLE, "The server is not ready";
     CLOSING = "closing", SERVICE_UNAVAILABLE, "The server is shutting down";
 }
@@ -88,6 +98,8 @@ pub(crate) const fn of_refusal(refusal: &Refusal) -> &'static ErrorCode {
         Refusal::IdempotencyKeyReused => &IDEMPOTENCY_KEY_REUSED,
         Refusal::OrderNotFound { .. } => &ORDER_NOT_FOUND,
         Refusal::ProductNotFound { .. } => &PRODUCT_NOT_FOUND,
+        Refusal::CustomerNotFound { .. } => &CUSTOMER_NOT_FOUND,
+        Refusal::RecordNotFound { .. } => &RECORD_NOT_FOUND,
         Refusal::NotCancellable { .. } => &NOT_CANCELLABLE,
         Refusal::NoAttention => &NO_ATTENTION,
         Refusal::NotResolvable { .. } => &NOT_RESOLVABLE,

@@ -1,16 +1,12 @@
 //! `GET /v1/events`: everything that happened, in one feed.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use ordermill_core::event::{Event, Placement, Subject};
-use ordermill_core::id::OrderId;
 use ordermill_ports::Position;
-use ordermill_ports::queries::{Committed, QueryError};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::cloud_event::CloudEvent;
@@ -21,77 +17,61 @@ use crate::query::Params;
 use crate::representation::json;
 use crate::state::{Shared, State as Inner};
 
+mod dress;
+mod filter;
+mod scan;
+pub(crate) mod stream;
+
+pub(crate) use self::dress::{Dress, Dressed, Plain};
+pub(crate) use self::filter::FeedFilter;
+pub(crate) use self::scan::{SCAN_EVENTS_MAX, forward, newest};
+
 /// A page of the feed, oldest first.
 #[derive(Serialize, ToSchema)]
 #[schema(as = EventPage)]
 pub(crate) struct EventPage<'a> {
     /// The events.
     #[schema(value_type = Vec<CloudEvent<'_>>)]
-    events: FeedEvents<'a>,
+    events: Dressed<'a, Plain>,
     /// Gives what comes behind these; at the end of the feed too, so that it can be asked again for news.
     #[schema(value_type = String)]
     next: String,
 }
 
-struct FeedEvents<'a> {
-    source: &'a str,
-    events: &'a [Committed],
-    placements: BTreeMap<OrderId, Arc<Placement>>,
-}
-
-impl Serialize for FeedEvents<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.events.iter().map(|committed| {
-            let placement = match &committed.recorded.subject {
-                Subject::Order(order_id) => self.placements.get(order_id).map(|placement| &**placement),
-                Subject::Product(_) => None,
-            };
-            CloudEvent::new(self.source, committed, placement)
-        }))
-    }
-}
-
 /// Read the feed of all events, oldest first.
 ///
-/// Every event is there once, and the events of one order in their order. Nothing ever appears before a place that was read.
+/// Every event is there once, and the events of one order in their order. Nothing ever appears before a place that was read. With a
+/// filter, a page may be short, or empty, and still has its `next`: one request looks at 10,000 events at the most. `change=insert`
+/// gives what is new and leaves out what happens to it later, as a change stream of a table does.
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", operation_id = "list_events",
     params(
+        ("subject" = Option<String>, Query, description = "Events about `order`, `product`, `customer`, `parcel` or `record`; repeated, or separated by commas."),
+        ("type" = Option<String>, Query, description = "Events of these types, such as `order.placed`; repeated, or separated by commas."),
+        ("change" = Option<String>, Query, description = "`insert`: the first event of its subject; `remove`: its deletion; `modify`: every other."),
+        ("wait" = Option<u32>, Query, description = "Where there is nothing behind the cursor yet: answer as soon as there is, or after so many seconds (at most 60)."),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before; the beginning if left out."),
         ("limit" = Option<u32>, Query, description = "Events in the page, 1 to 500; 50 if left out."),
     ),
     responses((status = 200, description = "A page of events.", body = EventPage<'_>), ListProblems)
 )]
 pub(crate) async fn list(State(state): State<Shared>, mut params: Params) -> Result<Response, Problem> {
+    let filter = FeedFilter::from_params(&mut params);
+    let patience = patience(&state, &mut params);
     let after = params.cursor::<Position>().unwrap_or_default();
     let limit = params.limit();
     params.finish()?;
-    let events = state.app.queries.feed(after, limit).await?;
-    let placements = placements(&state, &events).await?;
-    let next = events.last().map_or(after, |committed| committed.position).encode();
-    let events = FeedEvents { source: &state.app.settings.event_source, events: &events, placements };
-    Ok(json(StatusCode::OK, &EventPage { events, next }))
+    let found = scan::forward_patiently(&state, &filter, after, limit, patience).await?;
+    let events = Dressed::new(&state, &found.events).await?;
+    Ok(json(StatusCode::OK, &EventPage { events, next: found.next.encode() }))
 }
 
-/// The placements that give the events of a page their correlation and trace.
-async fn placements(state: &Inner, events: &[Committed]) -> Result<BTreeMap<OrderId, Arc<Placement>>, QueryError> {
-    let mut placements = BTreeMap::new();
-    let mut ids = Vec::new();
-    for committed in events {
-        match (&committed.recorded.subject, &committed.recorded.event) {
-            (Subject::Order(order_id), Event::OrderPlaced(placement)) => {
-                placements.insert(*order_id, Arc::clone(placement));
-            }
-            (Subject::Order(order_id), _) => ids.push(*order_id),
-            (Subject::Product(_), _) => {}
-        }
-    }
-    ids.retain(|id| !placements.contains_key(id));
-    ids.sort_unstable();
-    ids.dedup();
-    if !ids.is_empty() {
-        let orders = state.app.queries.orders(&ids).await?;
-        placements.extend(orders.into_iter().flatten().map(|order| (order.id, Arc::clone(&order.placement))));
-    }
-    Ok(placements)
+fn patience(state: &Inner, params: &mut Params) -> Duration {
+    let seconds = params.parse("wait", |text| text.parse::<u32>().ok(), "must be a number of seconds");
+    Duration::from_secs(seconds.unwrap_or(0).into()).min(state.app.settings.prefer_wait_max)
+}
+
+/// Whether a request to this route waits for news.
+pub(crate) fn waits(route: &str, query: Option<&str>) -> bool {
+    route == "/v1/events" && query.is_some_and(|query| query.split('&').any(|pair| pair.starts_with("wait=")))
 }

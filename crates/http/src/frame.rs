@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue};
 use tower::{Layer, Service};
@@ -18,9 +18,11 @@ use tracing::Instrument as _;
 use crate::admission::Room;
 use crate::correlation::{self, CORRELATION_ID};
 use crate::error_code::HEADERS_TOO_LARGE;
+use crate::feed;
 use crate::prefer;
 use crate::problem::Problem;
 use crate::state::Shared;
+use crate::wire;
 
 /// Puts the frame round each route.
 #[derive(Clone)]
@@ -94,22 +96,23 @@ where
             status = tracing::field::Empty,
             latency_ms = tracing::field::Empty,
         );
-        let admitted = self.admit(request.headers());
+        let admitted = self.admit(&request, fixed.or(matched.as_ref().map(MatchedPath::as_str)));
         let answered = admitted.map(|(room, limit)| (room, limit, self.inner.call(request)));
         let framed = async move {
-            let mut response = match answered {
+            let response = match answered {
                 Ok((room, limit, answer)) => {
                     let answer = AssertUnwindSafe(tokio::time::timeout(limit, answer)).catch_unwind().await;
                     drop(room);
                     outcome(answer)
                 }
-                Err(problem) => problem.into_response(),
+                Err(problem) => Err(problem),
             };
+            let path = fixed.or(matched.as_ref().map(MatchedPath::as_str));
+            let mut response = response.unwrap_or_else(|problem| wire::refuse(path, problem));
             set_correlation(response.headers_mut(), given.as_ref().map(|id| id.as_str()));
             let took = begun.elapsed();
             let status = response.status();
-            let route = fixed.or(matched.as_ref().map(MatchedPath::as_str));
-            state.metrics.record(&method, route, status, took);
+            state.metrics.record(&method, path, status, took);
             log_access(response.headers(), status.as_u16(), took);
             Ok(response)
         };
@@ -119,15 +122,20 @@ where
 
 impl<S> Frame<S> {
     /// Room and time for a request.
-    fn admit(&self, headers: &HeaderMap) -> Result<(Option<Room>, Duration), Problem> {
+    fn admit(&self, request: &Request, route: Option<&str>) -> Result<(Option<Room>, Duration), Problem> {
         let settings = &self.state.app.settings;
+        let headers = request.headers();
         let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         if bytes > settings.header_bytes_max {
             let detail = format!("the headers may have at most {} bytes, have {bytes}", settings.header_bytes_max);
             return Err(Problem::new(&HEADERS_TOO_LARGE, detail));
         }
-        let waits = headers.contains_key(prefer::PREFER);
-        let extra = if waits { settings.prefer_wait_max } else { Duration::ZERO };
+        let for_news = route.is_some_and(|route| feed::waits(route, request.uri().query()));
+        let prefers = headers.contains_key(prefer::PREFER) || for_news;
+        let waits_anyway = route.is_some_and(wire::waits);
+        let extra = if prefers { settings.prefer_wait_max } else { Duration::ZERO };
+        let extra = if waits_anyway { extra.max(settings.wire.order_api_patience) } else { extra };
+        let waits = prefers || waits_anyway;
         let room = if self.sheds { Some(self.state.admission.request(waits)?) } else { None };
         Ok((room, settings.request_timeout + extra))
     }
@@ -135,13 +143,13 @@ impl<S> Frame<S> {
 
 type Answer = std::thread::Result<Result<Result<Response, Infallible>, tokio::time::error::Elapsed>>;
 
-fn outcome(answer: Answer) -> Response {
+fn outcome(answer: Answer) -> Result<Response, Problem> {
     match answer {
-        Ok(Ok(Ok(response))) => response,
+        Ok(Ok(Ok(response))) => Ok(response),
         Ok(Ok(Err(never))) => match never {},
         // What was submitted may still be committed.
-        Ok(Err(_elapsed)) => Problem::outcome_unknown().into_response(),
-        Err(panic) => Problem::panicked(&*panic).into_response(),
+        Ok(Err(_elapsed)) => Err(Problem::outcome_unknown()),
+        Err(panic) => Err(Problem::panicked(&*panic)),
     }
 }
 

@@ -7,7 +7,7 @@ use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ordermill_core::id::IdempotencyKey;
 use ordermill_core::idempotency::Fingerprint;
-use ordermill_core::input::Key;
+use ordermill_core::input::{Body, Input, Key};
 use ordermill_core::limits::ID_CHARS_MAX;
 use serde::Serialize;
 
@@ -68,9 +68,14 @@ fn invalid(message: impl std::fmt::Display) -> Problem {
     Problem::field(&IDEMPOTENCY_KEY_INVALID, "Idempotency-Key", message.to_string())
 }
 
-/// A key with the fingerprint of a request that is no placement: what is asked, of what, and with which words.
-pub(crate) fn with_fingerprint(key: Option<IdempotencyKey>, meaning: &impl Serialize) -> Option<Key> {
-    key.map(|key| Key { key, fingerprint: Fingerprint::of(meaning) })
+/// An input with the key of its request, where it has one. `meaning` is what the request asks, of what, and with which words: the
+/// same key with another meaning is refused.
+///
+/// # Errors
+/// A header that is no key.
+pub(crate) fn keyed(headers: &HeaderMap, body: Body, meaning: &impl Serialize) -> Result<Input, Problem> {
+    let key = key(headers)?.map(|key| Key { key, fingerprint: Fingerprint::of(meaning) });
+    Ok(Input::new(body).with_key(key))
 }
 
 /// Marks an answer that repeats the first one.

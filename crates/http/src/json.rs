@@ -2,7 +2,8 @@
 
 use ordermill_core::intake::Violation;
 use ordermill_core::limits::JSON_DEPTH_MAX;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::error::Category;
 
 use crate::error_code::{ErrorCode, MALFORMED_JSON, TOO_DEEP};
@@ -12,7 +13,7 @@ use crate::problem::Problem;
 ///
 /// # Errors
 /// The problem to answer with.
-pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], shape: &'static ErrorCode) -> Result<T, Problem> {
+pub(crate) fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8], shape: &'static ErrorCode) -> Result<T, Problem> {
     check_depth(bytes)?;
     // The path of a wrong field costs time on every field, so it is asked for only when something is wrong.
     let value = serde_json::from_slice(bytes).map_err(|error| explain::<T>(bytes, &error, shape))?;
@@ -20,11 +21,15 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], shape: &'static ErrorCode
     if bytes.trim_ascii_start().first() == Some(&b'{') {
         return Ok(value);
     }
-    Err(Problem::field(shape, "(body)", "must be an object"))
+    Err(no_object(shape))
+}
+
+fn no_object(shape: &'static ErrorCode) -> Problem {
+    Problem::field(shape, "(body)", "must be an object")
 }
 
 /// Looks at brackets alone, before anything is built or recurses.
-fn check_depth(bytes: &[u8]) -> Result<(), Problem> {
+pub(crate) fn check_depth(bytes: &[u8]) -> Result<(), Problem> {
     let mut depth = 0_usize;
     let mut in_text = false;
     let mut escaped = false;
@@ -54,7 +59,11 @@ fn check_depth(bytes: &[u8]) -> Result<(), Problem> {
     Ok(())
 }
 
-fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error, shape: &'static ErrorCode) -> Problem {
+fn explain<'a, T: Deserialize<'a>>(
+    bytes: &'a [u8],
+    error: &serde_json::Error,
+    shape: &'static ErrorCode,
+) -> Problem {
     if error.classify() != Category::Data {
         return Problem::new(&MALFORMED_JSON, error.to_string());
     }
@@ -64,6 +73,9 @@ fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error, shape: 
     }
     if let Err(error) = serde_json::from_slice::<IgnoredAny>(bytes) {
         return Problem::new(&MALFORMED_JSON, error.to_string());
+    }
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return no_object(shape);
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {

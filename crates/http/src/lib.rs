@@ -4,11 +4,15 @@
 //! crate turns bytes into inputs and outcomes into bytes. It knows no backend: it stands on the ports.
 
 mod admission;
+mod auth;
 mod body;
 mod bulk;
+mod channels;
 mod cloud_event;
 mod correlation;
+mod cors;
 mod cursor;
+mod customers;
 mod dead_letters;
 mod docs;
 mod error_code;
@@ -19,6 +23,7 @@ mod health;
 mod idempotency;
 mod json;
 mod lines;
+mod live;
 mod metrics;
 mod openapi;
 mod orders;
@@ -26,16 +31,22 @@ mod prefer;
 mod problem;
 mod products;
 mod query;
+mod records;
 mod representation;
 mod router;
 mod server;
 mod settings;
 mod state;
 mod stock;
+mod tracking;
+mod wire;
 
+pub use auth::{AuthError, Authenticator, Nobody, Principal, Token, TokenList};
 pub use metrics::{REQUEST_SECONDS, REQUESTS_TOTAL};
 pub use openapi::openapi;
 pub use router::router;
 pub use server::serve;
 pub use settings::Settings;
 pub use state::App;
+pub use tracking::TRACKING_REPORTS_TOTAL;
+pub use wire::settings::{WireAuth, WireSettings};

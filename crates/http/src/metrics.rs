@@ -16,16 +16,18 @@ pub const REQUESTS_TOTAL: &str = "ordermill_http_requests_total";
 /// The label of requests that match no route: their paths are the caller's invention.
 const NO_ROUTE: &str = "(none)";
 /// Methods with a row of their own; all others share the last one, as callers can invent them too.
-const METHODS: [(&str, Option<Method>); 6] = [
+const METHODS: [(&str, Option<Method>); 7] = [
     ("GET", Some(Method::GET)),
     ("POST", Some(Method::POST)),
     ("PUT", Some(Method::PUT)),
+    ("DELETE", Some(Method::DELETE)),
     ("HEAD", Some(Method::HEAD)),
     ("OPTIONS", Some(Method::OPTIONS)),
     ("other", None),
 ];
 /// Every status that is answered here; anything else counts as 0.
-const STATUSES: [u16; 17] = [200, 201, 202, 304, 400, 404, 405, 408, 409, 412, 413, 415, 422, 431, 500, 503, 0];
+const STATUSES: [u16; 21] =
+    [200, 201, 202, 304, 400, 401, 402, 403, 404, 405, 408, 409, 412, 413, 415, 422, 431, 500, 503, 504, 0];
 
 /// The handles of one route.
 struct Route {

@@ -22,8 +22,17 @@ use crate::router;
     tags(
         (name = "orders", description = "Placing orders, and what becomes of them."),
         (name = "catalogue", description = "Products and their stock."),
+        (name = "customers", description = "Customers, as the shop keeps them here."),
+        (name = "records", description = "Data that is handed over to be kept, one object each."),
+        (name = "tracking", description = "Parcels, as carriers report them."),
         (name = "events", description = "Everything that happened."),
+        (name = "channels", description = "The event path, as a page into a message broker shows it."),
         (name = "operations", description = "Keeping it running."),
+        (name = "wire: enterprise", description = "The order service of the enterprise platform."),
+        (name = "wire: order api", description = "The order API and the order processor, which answer once an order is confirmed."),
+        (name = "wire: orchestrator", description = "The entry of the event-driven orchestrator, over HTTP and as a Lambda function."),
+        (name = "wire: tracking", description = "Order tracking: batches of tracking events, in JSON and XML."),
+        (name = "wire: records", description = "The queue frontend: messages with a shared token."),
     ),
     components(schemas(ProblemDocument<'_>, FieldError, OrderStatus, MoneySchema)),
 )]
@@ -141,6 +150,64 @@ pub(crate) struct ProductRequest {
     stock: Option<i64>,
 }
 
+/// A customer as a caller sends it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the schema of core's customer draft; a test reads the same texts into both")]
+pub(crate) struct CustomerRequest {
+    /// The id; the same as in the path, or left out. May be called `user_id`.
+    #[serde(alias = "user_id")]
+    customer_id: Option<String>,
+    /// At most 500 characters.
+    name: String,
+    /// Where mails go.
+    #[schema(format = "email")]
+    email: Option<String>,
+    /// A text or an object, at most 8 KiB.
+    #[schema(value_type = Option<serde_json::Value>)]
+    address: Option<serde_json::Value>,
+    /// An object of the shop's own, at most 8 KiB.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<serde_json::Value>,
+}
+
+/// A customer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Customer)]
+pub(crate) struct CustomerSchema {
+    /// The shop's id of them.
+    customer_id: String,
+    /// How they are called.
+    name: String,
+    /// Where mails go.
+    #[schema(required = false)]
+    email: Option<String>,
+    /// Where parcels go.
+    #[schema(value_type = Option<serde_json::Value>, required = false)]
+    address: Option<serde_json::Value>,
+    /// The shop's own data.
+    #[schema(value_type = Option<Object>, required = false)]
+    metadata: Option<serde_json::Value>,
+    /// `true` when they were deleted; left out otherwise.
+    #[schema(required = false)]
+    deleted: bool,
+    /// Counts the changes; the `ETag`.
+    version: u32,
+}
+
+/// A record as a caller sends it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the schema of core's record draft; a test reads the same texts into both")]
+pub(crate) struct RecordRequest {
+    /// What is to be kept: an object, at most 124 KiB.
+    #[schema(value_type = Object)]
+    data: serde_json::Value,
+    /// The time the data names as its own.
+    #[schema(format = DateTime)]
+    occurred_at: Option<String>,
+}
+
 /// A product.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Product)]
@@ -156,6 +223,9 @@ pub(crate) struct ProductSchema {
     description: Option<String>,
     /// Whether it can be ordered.
     active: bool,
+    /// `true` when it was deleted; left out otherwise.
+    #[schema(required = false)]
+    deleted: bool,
     /// Counts its changes; the `ETag`.
     version: u32,
 }
@@ -213,7 +283,25 @@ problem_sets! {
     StreamProblems = [OVERLOADED, UNAVAILABLE];
     /// Of reading lists.
     ListProblems = [INVALID_QUERY, UNAVAILABLE];
-    /// Of reading and setting products.
+    /// Of reading one product, or its stock.
+    ReadProductProblems = [INVALID_QUERY, PRODUCT_NOT_FOUND, UNAVAILABLE];
+    /// Of reading one customer.
+    ReadCustomerProblems = [INVALID_QUERY, CUSTOMER_NOT_FOUND, UNAVAILABLE];
+    /// Of changing customers.
+    CustomerProblems = [
+        MALFORMED_JSON, TOO_DEEP, BODY_UNREADABLE, CUSTOMER_NOT_FOUND, REQUEST_TIMEOUT, VERSION_CONFLICT, BODY_TOO_LARGE,
+        UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST, NOT_COMMITTED, OUTCOME_UNKNOWN, UNAVAILABLE, CLOSING,
+    ];
+    /// Of reading one record.
+    ReadRecordProblems = [INVALID_QUERY, RECORD_NOT_FOUND, UNAVAILABLE];
+    /// Of handing over records.
+    RecordProblems = [
+        MALFORMED_JSON, TOO_DEEP, IDEMPOTENCY_KEY_INVALID, BODY_UNREADABLE, REQUEST_TIMEOUT, BODY_TOO_LARGE,
+        UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST, IDEMPOTENCY_KEY_REUSED, NOT_COMMITTED, OUTCOME_UNKNOWN, CLOSING,
+    ];
+    /// Of looking into channels.
+    ChannelProblems = [INVALID_QUERY, CHANNEL_NOT_FOUND, UNAVAILABLE];
+    /// Of changing products.
     CatalogueProblems = [
         MALFORMED_JSON, TOO_DEEP, BODY_UNREADABLE, PRODUCT_NOT_FOUND, REQUEST_TIMEOUT, VERSION_CONFLICT, BODY_TOO_LARGE,
         UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST, NOT_COMMITTED, OUTCOME_UNKNOWN, UNAVAILABLE, CLOSING,
@@ -224,6 +312,20 @@ problem_sets! {
         STOCK_OUT_OF_RANGE, VERSION_CONFLICT, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST, IDEMPOTENCY_KEY_REUSED,
         NOT_COMMITTED, OUTCOME_UNKNOWN, UNAVAILABLE, CLOSING,
     ];
+    /// Of reporting parcels.
+    ReportProblems = [
+        MALFORMED_JSON, TOO_DEEP, BODY_UNREADABLE, UNAUTHENTICATED, FORBIDDEN, REQUEST_TIMEOUT, BODY_TOO_LARGE, TOO_MANY_REPORTS,
+        UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST, AUTH_UNAVAILABLE, NOT_COMMITTED, OUTCOME_UNKNOWN, CLOSING,
+    ];
+    /// Of reporting parcels in the way of the system that had them before.
+    WireTrackingProblems = [
+        MALFORMED_JSON, TOO_DEEP, MALFORMED_XML, INVALID_TRACKING, BODY_UNREADABLE, UNAUTHENTICATED, FORBIDDEN, REQUEST_TIMEOUT,
+        BODY_TOO_LARGE, TOO_MANY_REPORTS, UNSUPPORTED_MEDIA_TYPE, AUTH_UNAVAILABLE, NOT_COMMITTED, OUTCOME_UNKNOWN, CLOSING,
+    ];
+    /// Of reading one parcel.
+    ParcelProblems = [INVALID_QUERY, UNAUTHENTICATED, FORBIDDEN, PARCEL_NOT_FOUND, AUTH_UNAVAILABLE, UNAVAILABLE];
+    /// Of listing parcels.
+    ParcelListProblems = [INVALID_QUERY, UNAUTHENTICATED, FORBIDDEN, AUTH_UNAVAILABLE, UNAVAILABLE];
     /// Of redriving dead letters.
     RedriveProblems = [
         MALFORMED_JSON, TOO_DEEP, BODY_UNREADABLE, REQUEST_TIMEOUT, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST,
@@ -255,7 +357,7 @@ fn problem_responses(codes: &[&'static ErrorCode]) -> BTreeMap<String, RefOr<Res
 
 #[cfg(test)]
 mod tests {
-    use ordermill_core::intake::{OrderDraft, ProductDraft};
+    use ordermill_core::intake::{CustomerDraft, OrderDraft, ProductDraft, RecordDraft};
     use serde::de::DeserializeOwned;
 
     use super::*;
@@ -285,6 +387,14 @@ mod tests {
         agree::<ProductRequest, ProductDraft>(&format!(r#"{{"name":"n","price":{price}}}"#), true);
         agree::<ProductRequest, ProductDraft>(r#"{"name":"n"}"#, false);
         agree::<ProductRequest, ProductDraft>(&format!(r#"{{"name":"n","price":{price},"colour":1}}"#), false);
+        let customer = r#"{"user_id":"c","name":"n","email":"a@b","address":"x","metadata":{}}"#;
+        agree::<CustomerRequest, CustomerDraft>(customer, true);
+        agree::<CustomerRequest, CustomerDraft>(r#"{"customer_id":"c","name":"n"}"#, true);
+        agree::<CustomerRequest, CustomerDraft>(r#"{"email":"a@b"}"#, false);
+        agree::<CustomerRequest, CustomerDraft>(r#"{"name":"n","colour":1}"#, false);
+        agree::<RecordRequest, RecordDraft>(r#"{"data":{},"occurred_at":"2026-01-01T00:00:00Z"}"#, true);
+        agree::<RecordRequest, RecordDraft>(r#"{"occurred_at":"2026-01-01T00:00:00Z"}"#, false);
+        agree::<RecordRequest, RecordDraft>(r#"{"data":{},"colour":1}"#, false);
     }
 
     #[test]

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use ordermill_core::id::ProductId;
 use ordermill_core::input::{Body as InputBody, Input};
 use ordermill_core::intake::ProductDraft;
 use ordermill_core::product::Product;
 use ordermill_ports::ledger::OutcomeSubject;
+use ordermill_ports::queries::Deleted;
 use ordermill_ports::{Outcome, Source};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -19,9 +20,9 @@ use crate::body::{self, MediaType};
 use crate::bulk::{self, Import};
 use crate::cursor::Cursor as _;
 use crate::error_code::{INVALID_REQUEST, PRODUCT_NOT_FOUND};
-use crate::etag;
+use crate::etag::{self, Present};
 use crate::json;
-use crate::openapi::{BulkProblems, CatalogueProblems, ListProblems, ProductLine, ProductRequest, ProductSchema};
+use crate::openapi::{BulkProblems, CatalogueProblems, ListProblems, ProductLine, ProductRequest, ProductSchema, ReadProductProblems};
 use crate::problem::Problem;
 use crate::query::{Params, ProductPath};
 use crate::representation::json as json_response;
@@ -41,16 +42,18 @@ pub(crate) struct ProductPage {
 #[utoipa::path(
     get, path = "/v1/products", tag = "catalogue", operation_id = "list_products",
     params(
+        ("deleted" = Option<bool>, Query, description = "`true` shows what was deleted, too."),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before."),
         ("limit" = Option<u32>, Query, description = "Products in the page, 1 to 500; 50 if left out."),
     ),
     responses((status = 200, description = "A page of products.", body = ProductPage), ListProblems)
 )]
 pub(crate) async fn list(State(state): State<Shared>, mut params: Params) -> Result<Response, Problem> {
+    let deleted = params.deleted();
     let after = params.cursor::<ProductId>();
     let limit = params.limit();
     params.finish()?;
-    let page = state.app.queries.list_products(after.as_ref(), limit).await?;
+    let page = state.app.queries.list_products(after.as_ref(), deleted, limit).await?;
     let next = page.next.map(|id| id.encode());
     Ok(json_response(StatusCode::OK, &ProductPage { products: page.entries, next }))
 }
@@ -60,42 +63,40 @@ pub(crate) async fn list(State(state): State<Shared>, mut params: Params) -> Res
     get, path = "/v1/products/{id}", tag = "catalogue", operation_id = "get_product",
     params(
         ("id" = String, Path, description = "The product's id."),
+        ("deleted" = Option<bool>, Query, description = "`true` shows it also when it was deleted."),
         ("If-None-Match" = Option<String>, Header, description = "An `ETag`; answered 304 while the product is still that one."),
     ),
     responses(
         (status = 200, description = "The product.", body = ProductSchema, headers(("ETag" = String, description = "The product's version."))),
         (status = 304, description = "Unchanged."),
-        CatalogueProblems,
+        ReadProductProblems,
     )
 )]
 pub(crate) async fn get(
     State(state): State<Shared>,
     ProductPath(id): ProductPath,
+    mut params: Params,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let deleted = params.deleted();
+    params.finish()?;
     let product = state.app.queries.product(&id).await?;
+    let product = product.filter(|product| !product.deleted || deleted == Deleted::Shown);
     let product = product.ok_or_else(|| Problem::new(&PRODUCT_NOT_FOUND, format!("there is no product {id:?}")))?;
-    let version = product.version.into();
-    let mut response = if etag::is_unchanged(&headers, version) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        json_response(StatusCode::OK, &*product)
-    };
-    etag::set(&mut response, version);
-    Ok(response)
+    Ok(etag::answer_read(&headers, product.version.into(), &*product))
 }
 
 /// Add or change a product.
 ///
 /// The same content again changes nothing. `If-Match` refuses a change to another version than the one that was read;
-/// `If-None-Match: *` only adds. Orders keep the price they were taken at.
+/// `If-None-Match: *` only adds. One that was deleted is there again. Orders keep the price they were taken at.
 #[utoipa::path(
     put, path = "/v1/products/{id}", tag = "catalogue", operation_id = "put_product",
     request_body = ProductRequest,
     params(
         ("id" = String, Path, description = "The product's id: at most 128 characters of the shop's own."),
         ("If-Match" = Option<String>, Header, description = "The `ETag` that was read, or `*`."),
-        ("If-None-Match" = Option<String>, Header, description = "`*`: only if there is no such product yet."),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: only if there is no such product."),
     ),
     responses(
         (status = 200, description = "The product, changed or as it was.", body = ProductSchema, headers(("ETag" = String))),
@@ -125,14 +126,41 @@ pub(crate) async fn put(
     Ok(response)
 }
 
+/// Take a product out of the catalogue.
+///
+/// It cannot be ordered any more and is shown only to those who ask for it. Its stock stays, and orders of it go on. Deleting it again
+/// changes nothing; putting it again brings it back.
+#[utoipa::path(
+    delete, path = "/v1/products/{id}", tag = "catalogue", operation_id = "delete_product",
+    params(
+        ("id" = String, Path, description = "The product's id."),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` that was read, or `*`."),
+    ),
+    responses((status = 200, description = "The product, deleted.", body = ProductSchema, headers(("ETag" = String))), CatalogueProblems)
+)]
+pub(crate) async fn delete(
+    State(state): State<Shared>,
+    ProductPath(product_id): ProductPath,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let expected_version = expected_version(&state, &product_id, &headers).await?;
+    let delete = InputBody::DeleteProduct { product_id, expected_version };
+    let outcome = state.app.ledger.submit_one(Source::Live, Input::new(delete)).await?;
+    let product = product_of(&outcome)?;
+    let mut response = json_response(StatusCode::OK, product);
+    etag::set(&mut response, product.version.into());
+    Ok(response)
+}
+
 async fn expected_version(state: &Inner, id: &ProductId, headers: &HeaderMap) -> Result<Option<u64>, Problem> {
-    let expectation = etag::expectation(headers);
-    let current = if expectation.needs_current() {
-        state.app.queries.product(id).await?.map_or(0, |product| product.version.into())
-    } else {
-        0
+    let present = async {
+        let product = state.app.queries.product(id).await?;
+        Ok(product.map_or_else(Present::default, |product| Present {
+            version: product.version.into(),
+            deleted: product.deleted,
+        }))
     };
-    expectation.version(current)
+    etag::expected_version(headers, present).await
 }
 
 fn product_of(outcome: &Outcome) -> Result<&Product, Problem> {

@@ -5,12 +5,15 @@ use std::convert::Infallible;
 use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
 use ordermill_core::Timestamp;
-use ordermill_core::id::{OrderId, ProductId};
+use ordermill_core::id::{CustomerId, OrderId, ParcelId, ProductId, RecordId};
 use ordermill_core::intake::Violation;
 use ordermill_core::limits::{PAGE_ENTRIES_DEFAULT, PAGE_ENTRIES_MAX};
+use ordermill_ports::queries::Deleted;
 
 use crate::cursor::Cursor;
-use crate::error_code::{INVALID_QUERY, ORDER_NOT_FOUND, PRODUCT_NOT_FOUND};
+use crate::error_code::{
+    CUSTOMER_NOT_FOUND, INVALID_QUERY, ORDER_NOT_FOUND, PARCEL_NOT_FOUND, PRODUCT_NOT_FOUND, RECORD_NOT_FOUND,
+};
 use crate::problem::Problem;
 
 /// The parameters of a request, taken one by one; what is left at the end is unknown and refused.
@@ -71,6 +74,14 @@ impl Params {
         self.parse("cursor", C::decode, "must be a cursor that this list has given")
     }
 
+    /// Whether what was deleted is wanted, too.
+    pub fn deleted(&mut self) -> Deleted {
+        match self.parse("deleted", |text| text.parse().ok(), "must be true or false") {
+            Some(true) => Deleted::Shown,
+            _ => Deleted::Hidden,
+        }
+    }
+
     /// Entries in a page.
     pub fn limit(&mut self) -> usize {
         let read = |text: &str| text.parse().ok().filter(|limit| (1..=PAGE_ENTRIES_MAX).contains(limit));
@@ -93,31 +104,35 @@ impl Params {
     }
 }
 
-/// The order named in the path. A text that is no order id names no order.
-pub(crate) struct OrderPath(pub OrderId);
+/// A path that names something of another kind names nothing: 404.
+macro_rules! path_ids {
+    ($($(#[$meta:meta])* $name:ident($id:ty) = $code:ident, $what:literal;)*) => {$(
+        $(#[$meta])*
+        pub(crate) struct $name(pub $id);
 
-impl<S: Send + Sync> FromRequestParts<S> for OrderPath {
-    type Rejection = Problem;
+        impl<S: Send + Sync> FromRequestParts<S> for $name {
+            type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let text = Path::<String>::from_request_parts(parts, state).await;
-        let id = text.ok().and_then(|Path(text)| text.parse().ok());
-        let none = || Problem::new(&ORDER_NOT_FOUND, "the address does not hold the id of an order, such as ord_0198…");
-        id.map(OrderPath).ok_or_else(none)
-    }
+            async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+                let text = Path::<String>::from_request_parts(parts, state).await;
+                let id = text.ok().and_then(|Path(text)| text.parse().ok());
+                id.map($name).ok_or_else(|| Problem::new(&$code, concat!("the address does not hold ", $what)))
+            }
+        }
+    )*};
 }
 
-/// The product named in the path.
-pub(crate) struct ProductPath(pub ProductId);
-
-impl<S: Send + Sync> FromRequestParts<S> for ProductPath {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let text = Path::<String>::from_request_parts(parts, state).await;
-        let id = text.ok().and_then(|Path(text)| ProductId::new(&text).ok());
-        id.map(ProductPath).ok_or_else(|| Problem::new(&PRODUCT_NOT_FOUND, "the address does not hold a product's id"))
-    }
+path_ids! {
+    /// The order named in the path. A text that is no order id names no order.
+    OrderPath(OrderId) = ORDER_NOT_FOUND, "the id of an order, such as ord_0198…";
+    /// The product named in the path.
+    ProductPath(ProductId) = PRODUCT_NOT_FOUND, "a product's id";
+    /// The customer named in the path.
+    CustomerPath(CustomerId) = CUSTOMER_NOT_FOUND, "a customer's id";
+    /// The parcel named in the path.
+    ParcelPath(ParcelId) = PARCEL_NOT_FOUND, "a parcel's id";
+    /// The record named in the path.
+    RecordPath(RecordId) = RECORD_NOT_FOUND, "the id of a record, such as rec_0198…";
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use ordermill_core::limits::BODY_BYTES_MAX;
 
+use crate::wire::settings::WireSettings;
+
 /// Settings of the HTTP interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -41,10 +43,12 @@ pub struct Settings {
     pub stream_keep_alive: Duration,
     /// How long requests under way may go on after shutdown has begun.
     pub drain_timeout: Duration,
-    /// How long answers to idempotency keys are kept; must be the ledger's own policy, as it is published to callers.
-    pub idempotency_ttl: Duration,
     /// The `source` of the events on this interface, a URI reference.
     pub event_source: Box<str>,
+    /// Origins whose pages may call this interface, such as `https://shop.example`; `*` = any. Empty = none.
+    pub cors_origins: Vec<Box<str>>,
+    /// The routes of the five systems.
+    pub wire: WireSettings,
 }
 
 impl Default for Settings {
@@ -68,8 +72,9 @@ impl Default for Settings {
             bulk_patience: Duration::from_secs(60),
             stream_keep_alive: Duration::from_secs(15),
             drain_timeout: Duration::from_secs(20),
-            idempotency_ttl: Duration::from_secs(24 * 3_600),
             event_source: "/ordermill".into(),
+            cors_origins: Vec::new(),
+            wire: WireSettings::default(),
         }
     }
 }

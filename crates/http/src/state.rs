@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use ordermill_ports::{Bus, Clock, Ledger, Queries, Random};
+use ordermill_ports::{Bus, Clock, Ledger, Queries, Random, Secrets};
 use tokio::sync::watch;
 
 use crate::admission::Admission;
+use crate::auth::Authenticator;
 use crate::metrics::RequestMetrics;
 use crate::settings::Settings;
 
@@ -22,6 +23,10 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Makes order ids.
     pub random: Arc<dyn Random>,
+    /// Finds out who a bearer token belongs to.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// Gives the secrets that settings refer to. It is asked at each call, so it should keep what it knows for a while.
+    pub secrets: Arc<dyn Secrets>,
     /// Renders the metrics of the process in the text format of Prometheus.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Limits and times.
@@ -40,6 +45,7 @@ pub(crate) struct State {
     pub admission: Admission,
     pub metrics: RequestMetrics,
     closing: watch::Sender<bool>,
+    errands: watch::Sender<usize>,
 }
 
 /// One state for all handlers.
@@ -48,7 +54,8 @@ pub(crate) type Shared = Arc<State>;
 impl State {
     pub fn new(app: App) -> Shared {
         let admission = Admission::new(&app.settings);
-        Arc::new(Self { app, admission, metrics: RequestMetrics::default(), closing: watch::Sender::new(false) })
+        let (closing, errands) = (watch::Sender::new(false), watch::Sender::new(0));
+        Arc::new(Self { app, admission, metrics: RequestMetrics::default(), closing, errands })
     }
 
     /// Shutdown begins: what waits is answered, live streams end.
@@ -66,5 +73,27 @@ impl State {
         let mut closing = self.closing.subscribe();
         // The sender is part of `self`, so it cannot be gone.
         let _ = closing.wait_for(|closing| *closing).await;
+    }
+
+    /// Work begins that outlives its request; it is under way until what is given back is dropped.
+    pub fn errand(self: &Arc<Self>) -> Errand {
+        self.errands.send_modify(|errands| *errands += 1);
+        Errand(Arc::clone(self))
+    }
+
+    /// Returns when no such work is under way.
+    pub async fn errands_done(&self) {
+        let mut errands = self.errands.subscribe();
+        // The sender is part of `self`, so it cannot be gone.
+        let _ = errands.wait_for(|errands| *errands == 0).await;
+    }
+}
+
+/// Work that outlives its request.
+pub(crate) struct Errand(Shared);
+
+impl Drop for Errand {
+    fn drop(&mut self) {
+        self.0.errands.send_modify(|errands| *errands -= 1);
     }
 }

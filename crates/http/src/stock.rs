@@ -1,7 +1,7 @@
 //! Stock: how many units can be promised, are promised, and are gone.
 
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use ordermill_core::id::ProductId;
 use ordermill_core::input::{Body as InputBody, Input};
@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use crate::body::read_json;
 use crate::cursor::Cursor as _;
 use crate::error_code::{INVALID_REQUEST, PRODUCT_NOT_FOUND};
-use crate::etag;
+use crate::etag::{self, Present};
 use crate::idempotency;
 use crate::openapi::{CatalogueProblems, ListProblems, StockProblems, StockSchema};
 use crate::orders::actions::words;
@@ -91,13 +91,7 @@ pub(crate) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let level = find(&state, &id).await?;
-    let mut response = if etag::is_unchanged(&headers, level.version) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        json(StatusCode::OK, &level)
-    };
-    etag::set(&mut response, level.version);
-    Ok(response)
+    Ok(etag::answer_read(&headers, level.version, &level))
 }
 
 /// Set how many units of a product are available.
@@ -124,10 +118,9 @@ pub(crate) async fn set(
         return Err(Problem::field(&INVALID_REQUEST, "available", format!("must be from 0 to {STOCK_UNITS_MAX}")));
     }
     let expected_version = expected_version(&state, &product_id, &parts.headers).await?;
-    let key = idempotency::key(&parts.headers)?;
-    let key = idempotency::with_fingerprint(key, &("set_stock", &product_id, available));
+    let meaning = ("set_stock", product_id.clone(), available);
     let set = InputBody::SetStock { product_id, available, expected_version };
-    answer(&state, Input::new(set).with_key(key)).await
+    answer(&state, idempotency::keyed(&parts.headers, set, &meaning)?).await
 }
 
 /// Change how many units of a product are available by a difference.
@@ -150,20 +143,17 @@ pub(crate) async fn adjust(
     let asked: AdjustStockRequest = read_json(&state, &parts.headers, body, &INVALID_REQUEST).await?;
     let reason = words("reason", Some(asked.reason))?.unwrap_or_default();
     let expected_version = expected_version(&state, &product_id, &parts.headers).await?;
-    let key = idempotency::key(&parts.headers)?;
-    let key = idempotency::with_fingerprint(key, &("adjust_stock", &product_id, asked.delta, &*reason));
+    let meaning = ("adjust_stock", product_id.clone(), asked.delta, reason.clone());
     let adjust = InputBody::AdjustStock { product_id, delta: asked.delta, reason, expected_version };
-    answer(&state, Input::new(adjust).with_key(key)).await
+    answer(&state, idempotency::keyed(&parts.headers, adjust, &meaning)?).await
 }
 
 async fn expected_version(state: &Inner, id: &ProductId, headers: &HeaderMap) -> Result<Option<u64>, Problem> {
-    let expectation = etag::expectation(headers);
-    let current = if expectation.needs_current() {
-        state.app.queries.stock(id).await?.map_or(0, |level| level.version)
-    } else {
-        0
+    let present = async {
+        let version = state.app.queries.stock(id).await?.map_or(0, |level| level.version);
+        Ok(Present { version, deleted: false })
     };
-    expectation.version(current)
+    etag::expected_version(headers, present).await
 }
 
 async fn find(state: &Inner, id: &ProductId) -> Result<StockLevel, Problem> {

@@ -4,13 +4,16 @@
 //! being written meanwhile.
 
 use ordermill_core::Timestamp;
+use ordermill_core::customer::Customer;
 use ordermill_core::event::Recorded;
-use ordermill_core::id::{CustomerId, OrderId, OrderRef, ProductId};
-use ordermill_core::idempotency::Record;
+use ordermill_core::id::{CustomerId, OrderId, OrderRef, ParcelId, ProductId, RecordId};
+use ordermill_core::idempotency;
 use ordermill_core::mail::MailKind;
 use ordermill_core::order::Status;
+use ordermill_core::parcel::ParcelStatus;
 use ordermill_core::payment::PaymentKey;
 use ordermill_core::product::Product;
+use ordermill_core::record::Stored;
 use ordermill_core::stock::StockLevel;
 use thiserror::Error;
 
@@ -60,6 +63,57 @@ pub struct ProductHistory {
     pub events: Vec<Recorded>,
 }
 
+/// A customer's row, with the events stored for it, oldest first.
+#[derive(Debug, Clone)]
+pub struct CustomerHistory {
+    /// The customer.
+    pub id: CustomerId,
+    /// The row; `None` when events are stored for a customer without one.
+    pub row: Option<Customer>,
+    /// The events.
+    pub events: Vec<Recorded>,
+}
+
+/// A parcel's row: what lists and searches go by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParcelRow {
+    /// As stored in the row.
+    pub status: ParcelStatus,
+    /// The number of its events, as stored in the row.
+    pub version: u32,
+}
+
+/// A parcel's row, with the events stored for it, oldest first.
+#[derive(Debug, Clone)]
+pub struct ParcelHistory {
+    /// The parcel.
+    pub id: ParcelId,
+    /// The row; `None` when events are stored for a parcel without one.
+    pub row: Option<ParcelRow>,
+    /// The events.
+    pub events: Vec<Recorded>,
+}
+
+/// A record's row: what lists and searches go by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordRow {
+    /// Its object, as stored in the row.
+    pub stored: Option<Stored>,
+    /// The number of its events, as stored in the row.
+    pub version: u32,
+}
+
+/// A record's row, with the events stored for it, oldest first.
+#[derive(Debug, Clone)]
+pub struct RecordHistory {
+    /// The record.
+    pub id: RecordId,
+    /// The row; `None` when events are stored for a record without one.
+    pub row: Option<RecordRow>,
+    /// The events.
+    pub events: Vec<Recorded>,
+}
+
 /// One consistent moment of a ledger. Each visitor stops at the first `Err` of its callback.
 pub trait LedgerSnapshot: Send {
     /// Every order, by id.
@@ -77,13 +131,27 @@ pub trait LedgerSnapshot: Send {
         &mut self,
         visit: &mut dyn FnMut(ProductHistory) -> Result<(), AuditError>,
     ) -> Result<(), AuditError>;
+    /// Every customer, by id.
+    fn each_customer(
+        &mut self,
+        visit: &mut dyn FnMut(CustomerHistory) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError>;
+    /// Every parcel, in no promised order.
+    fn each_parcel(&mut self, visit: &mut dyn FnMut(ParcelHistory) -> Result<(), AuditError>)
+    -> Result<(), AuditError>;
+    /// Every record, by id.
+    fn each_record(&mut self, visit: &mut dyn FnMut(RecordHistory) -> Result<(), AuditError>)
+    -> Result<(), AuditError>;
     /// Every order reference.
     fn each_order_ref(
         &mut self,
         visit: &mut dyn FnMut(OrderRef, OrderId) -> Result<(), AuditError>,
     ) -> Result<(), AuditError>;
     /// Every idempotency record.
-    fn each_key(&mut self, visit: &mut dyn FnMut(&str, Record) -> Result<(), AuditError>) -> Result<(), AuditError>;
+    fn each_key(
+        &mut self,
+        visit: &mut dyn FnMut(&str, idempotency::Record) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError>;
     /// Where the last committed mail ends in the local mail file, in bytes.
     fn mailbox_end(&mut self) -> Result<Option<u64>, AuditError>;
     /// Orders in the ledger, for progress.

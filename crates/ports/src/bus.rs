@@ -47,6 +47,11 @@ pub enum Settle {
 }
 
 /// A role's word on a delivery; it travels to the ledger with the effect.
+///
+/// It counts once, for the try that it names: where the delivery is settled already, is parked, or was handed out again with more
+/// tries, it changes nothing. So a settlement whose answer was lost may come again at any time. What was given back or reclaimed
+/// can be settled until it is handed out and settled again. A dead letter that is redriven counts its tries from 0 anew; a word from
+/// before its death that comes again once it is handed out is taken for one of now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {
     /// Which delivery.

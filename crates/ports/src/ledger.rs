@@ -4,9 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ordermill_core::Timestamp;
+use ordermill_core::customer::Customer;
 use ordermill_core::input::{Body, Input};
 use ordermill_core::order::Order;
+use ordermill_core::parcel::{Parcel, Verdict};
 use ordermill_core::product::Product;
+use ordermill_core::record::Record;
 use ordermill_core::refusal::Refusal;
 use ordermill_core::stock::StockLevel;
 use thiserror::Error;
@@ -62,6 +66,8 @@ pub struct Outcome {
     pub changed: bool,
     /// Whether this is the first answer to an input that came before.
     pub replayed: bool,
+    /// Until when the key that came with the input gives this answer; told of orders. `None` when none came with it.
+    pub key_expires_at: Option<Timestamp>,
 }
 
 /// What an input was about.
@@ -78,6 +84,17 @@ pub enum OutcomeSubject {
     },
     /// Stock; on a replay as it was then.
     Stock(StockLevel),
+    /// A customer.
+    Customer(Arc<Customer>),
+    /// A parcel, with what came of the carrier's report.
+    Parcel {
+        /// The parcel.
+        parcel: Arc<Parcel>,
+        /// What came of the report.
+        verdict: Verdict,
+    },
+    /// A record.
+    Record(Arc<Record>),
     /// Nothing: the input only carried a settlement.
     Nothing,
 }

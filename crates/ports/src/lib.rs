@@ -14,6 +14,7 @@ pub mod mailer;
 pub mod objects;
 pub mod payments;
 pub mod queries;
+pub mod secrets;
 
 pub use bus::{Bus, Delivery, Settle, Settlement};
 pub use clock::{Clock, Random};
@@ -22,3 +23,4 @@ pub use mailer::Mailer;
 pub use objects::Objects;
 pub use payments::Payments;
 pub use queries::{Position, Queries};
+pub use secrets::Secrets;

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ordermill_core::Timestamp;
+use ordermill_core::customer::Customer;
 use ordermill_core::event::Recorded;
-use ordermill_core::id::{CustomerId, OrderId, OrderRef, ProductId};
+use ordermill_core::id::{CustomerId, OrderId, OrderRef, ParcelId, ProductId, RecordId};
 use ordermill_core::order::{Order, Status};
+use ordermill_core::parcel::{Parcel, ParcelStatus};
 use ordermill_core::product::Product;
+use ordermill_core::record::Record;
 use ordermill_core::stock::StockLevel;
 use thiserror::Error;
 
@@ -39,6 +42,27 @@ pub struct OrderFilter {
     pub to: Option<Timestamp>,
     /// With exactly this order id, order reference or customer id.
     pub text: Option<String>,
+}
+
+/// Whether a list shows what was deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Deleted {
+    /// What is there.
+    #[default]
+    Hidden,
+    /// What was deleted, too.
+    Shown,
+}
+
+/// Which records to list; every condition given must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RecordFilter {
+    /// Whose object is written, or is not.
+    pub stored: Option<bool>,
+    /// Taken at this time or later.
+    pub from: Option<Timestamp>,
+    /// Taken before this time.
+    pub to: Option<Timestamp>,
 }
 
 /// One page of a list.
@@ -82,6 +106,16 @@ pub trait Queries: Send + Sync {
     /// The order this reference stands for.
     async fn order_by_ref(&self, order_ref: &OrderRef) -> Result<Option<OrderId>, QueryError>;
 
+    /// The orders of many references, in the order of the references; `None` where there is none. Left as it is, it asks for one
+    /// after the other.
+    async fn orders_by_ref(&self, order_refs: &[OrderRef]) -> Result<Vec<Option<OrderId>>, QueryError> {
+        let mut found = Vec::with_capacity(order_refs.len());
+        for order_ref in order_refs {
+            found.push(self.order_by_ref(order_ref).await?);
+        }
+        Ok(found)
+    }
+
     /// Orders newest first, beginning below the order `before`.
     async fn list_orders(
         &self,
@@ -106,6 +140,7 @@ pub trait Queries: Send + Sync {
     async fn list_products(
         &self,
         after: Option<&ProductId>,
+        deleted: Deleted,
         limit: usize,
     ) -> Result<Page<Arc<Product>, ProductId>, QueryError>;
 
@@ -118,6 +153,53 @@ pub trait Queries: Send + Sync {
         after: Option<&ProductId>,
         limit: usize,
     ) -> Result<Page<StockLevel, ProductId>, QueryError>;
+
+    /// One customer.
+    async fn customer(&self, id: &CustomerId) -> Result<Option<Arc<Customer>>, QueryError>;
+
+    /// Customers by id, beginning behind `after`.
+    async fn list_customers(
+        &self,
+        after: Option<&CustomerId>,
+        deleted: Deleted,
+        limit: usize,
+    ) -> Result<Page<Arc<Customer>, CustomerId>, QueryError>;
+
+    /// One parcel.
+    async fn parcel(&self, id: &ParcelId) -> Result<Option<Arc<Parcel>>, QueryError>;
+
+    /// Parcels, those first reported last first; in one of these states, or in any where none is named. Begins below the parcel
+    /// whose first event is at `before`.
+    async fn list_parcels(
+        &self,
+        statuses: &[ParcelStatus],
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Page<Arc<Parcel>, Position>, QueryError>;
+
+    /// The events of one parcel behind this version, oldest first.
+    async fn parcel_events(&self, id: &ParcelId, after: u32) -> Result<Vec<Committed>, QueryError>;
+
+    /// Waits until the parcel has an event behind this version, and gives the parcel as it is then; for a parcel that was never
+    /// seen, its first. Safe to cancel.
+    async fn parcel_changed(&self, id: &ParcelId, after: u32) -> Result<Arc<Parcel>, QueryError>;
+
+    /// One record.
+    async fn record(&self, id: RecordId) -> Result<Option<Arc<Record>>, QueryError>;
+
+    /// Records newest first, beginning below the record `before`.
+    async fn list_records(
+        &self,
+        filter: RecordFilter,
+        before: Option<RecordId>,
+        limit: usize,
+    ) -> Result<Page<Arc<Record>, RecordId>, QueryError>;
+
+    /// The newest position of the feed; 0 when there is none yet.
+    async fn head(&self) -> Result<Position, QueryError>;
+
+    /// Waits until the feed has an event behind a position. Safe to cancel.
+    async fn feed_grown(&self, after: Position) -> Result<(), QueryError>;
 
     /// Orders whose [`Order::deadline`] is over at `now`, the oldest deadline first.
     async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<OrderId>, QueryError>;

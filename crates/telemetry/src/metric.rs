@@ -27,6 +27,9 @@ pub fn describe() {
 fn describe_orders() {
     describe_counter!("ordermill_orders_total", "Orders decided, by outcome.");
     describe_counter!("ordermill_mails_sent_total", "Mails handed over and committed, by kind.");
+    describe_counter!("ordermill_tracking_moves_total", "Moves of parcels that orders have taken.");
+    describe_counter!("ordermill_tracking_unmatched_total", "Reports of parcels that belong to no order known here.");
+    describe_counter!("ordermill_records_stored_total", "Records whose object is written and committed.");
     describe_gauge!("ordermill_undecided_orders", Unit::Count, "Orders that are not decided yet.");
     describe_gauge!(
         "ordermill_ledger_queue_inputs",

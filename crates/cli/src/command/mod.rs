@@ -4,13 +4,21 @@
 
 mod args;
 mod bench;
+mod bus;
 mod completions;
 mod config;
+mod customer;
 mod demo;
 mod doctor;
+mod invoke;
 mod order;
+mod pages;
+mod parcel;
 mod product;
+mod record;
 mod serve;
+#[cfg(test)]
+mod server_tests;
 mod stock;
 mod version;
 
@@ -34,6 +42,16 @@ pub enum Command {
     Product(product::Args),
     /// Read and change stock.
     Stock(stock::Args),
+    /// Keep customers.
+    Customer(customer::Args),
+    /// Follow parcels, and report where they are.
+    Parcel(parcel::Args),
+    /// Look at records that were handed over to be stored.
+    Record(record::Args),
+    /// Look into the channels: messages, how far each role is behind, and what was given up.
+    Bus(bus::Args),
+    /// Invoke a function of the server, as the AWS SDKs do.
+    Invoke(invoke::Args),
     /// Audit every order, every cent and every unit, on a live or a stopped ledger; exit code 4 if anything does not add up.
     Doctor(doctor::Args),
     /// Measure how many orders a second are fulfilled, counted from outside.
@@ -55,6 +73,11 @@ impl Command {
             Self::Order(args) => order::run(args, global),
             Self::Product(args) => product::run(args, global),
             Self::Stock(args) => stock::run(args, global),
+            Self::Customer(args) => customer::run(args, global),
+            Self::Parcel(args) => parcel::run(args, global),
+            Self::Record(args) => record::run(args, global),
+            Self::Bus(args) => bus::run(args, global),
+            Self::Invoke(args) => invoke::run(args, global),
             Self::Doctor(args) => doctor::run(args, global),
             Self::Bench(args) => bench::run(args, global),
             Self::Config(args) => config::run(args, global),

@@ -1,12 +1,14 @@
 //! `ordermill product …`
 
+mod seed;
+
 use std::path::PathBuf;
 
 use anyhow::Result;
 use ordermill_client::{Client, Product};
-use ordermill_core::limits::PAGE_ENTRIES_MAX;
 use serde_json::json;
 
+use super::pages::{self, PageArgs};
 use super::{Global, ServerArgs, block_on};
 use crate::exit::Exit;
 use crate::import::{self, Input, Kind};
@@ -28,9 +30,13 @@ enum Command {
     /// Add or change one product.
     Set(SetArgs),
     /// List products by id.
-    List(ListArgs),
+    List(PageArgs),
     /// Show one product.
     Get(GetArgs),
+    /// Take one product out of the catalogue; its orders go on, and `product set` brings it back.
+    Delete(GetArgs),
+    /// Add the two sample products of the order API, with stock.
+    Seed(seed::Args),
 }
 
 /// Arguments of `product import`.
@@ -75,18 +81,7 @@ struct SetArgs {
     stock: Option<i64>,
 }
 
-/// Arguments of `product list`.
-#[derive(clap::Args)]
-struct ListArgs {
-    /// Products to show
-    #[arg(long, default_value_t = 50, value_name = "N", conflicts_with = "all")]
-    limit: usize,
-    /// Show all of them
-    #[arg(long)]
-    all: bool,
-}
-
-/// Arguments of `product get`.
+/// Arguments of `product get` and `product delete`.
 #[derive(clap::Args)]
 struct GetArgs {
     /// The product's id
@@ -101,6 +96,8 @@ pub fn run(args: Args, global: &Global) -> Result<Exit> {
             Command::Import(args) => import_file(args, &client, global).await,
             Command::Set(args) => set(args, &client, global).await,
             Command::List(args) => list(args, &client, global).await,
+            Command::Delete(args) => show(&[client.delete_product(&args.id).await?], global),
+            Command::Seed(args) => show(&seed::run(args, &client).await?, global),
             Command::Get(args) => show(&[client.product(&args.id).await?], global),
         }
     })
@@ -129,22 +126,12 @@ async fn set(args: SetArgs, client: &Client, global: &Global) -> Result<Exit> {
     show(&[product], global)
 }
 
-async fn list(args: ListArgs, client: &Client, global: &Global) -> Result<Exit> {
-    let mut left = if args.all { usize::MAX } else { args.limit };
-    let (mut cursor, mut products) = (None::<String>, Vec::new());
-    while left > 0 {
-        let page = client.products(cursor.as_deref(), Some(left.min(PAGE_ENTRIES_MAX))).await?;
-        left = left.saturating_sub(page.products.len());
-        products.extend(page.products);
-        cursor = page.next;
-        if cursor.is_none() {
-            break;
-        }
-    }
-    show(&products, global)?;
-    if cursor.is_some() && !global.json {
-        output::line("There are more; --limit N or --all shows them.")?;
-    }
+async fn list(pages: PageArgs, client: &Client, global: &Global) -> Result<Exit> {
+    let listed = pages
+        .gather(async |cursor, limit| client.products(cursor, limit).await.map(|page| (page.products, page.next)))
+        .await?;
+    show(&listed.entries, global)?;
+    pages::hint(listed.is_more, global)?;
     Ok(Exit::Ok)
 }
 
@@ -154,7 +141,11 @@ fn show(products: &[Product], global: &Global) -> Result<Exit> {
         return Ok(Exit::Ok);
     }
     let rows = products.iter().map(|product| {
-        let active = if product.active { "" } else { "not sold at present" };
+        let active = match (product.deleted, product.active) {
+            (true, _) => "deleted",
+            (false, false) => "not sold at present",
+            (false, true) => "",
+        };
         vec![product.product_id.clone(), product.name.clone(), output::money(&product.price), active.to_owned()]
     });
     let columns = [("product", Align::Left), ("name", Align::Left), ("price", Align::Right), ("", Align::Left)];

@@ -28,7 +28,7 @@ pub struct Args {
     /// Where to listen; port 0 takes a free one and prints it
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// The roles to run, with commas between them: api, payments, inventory, notifications, tracking, archive, sweeper
+    /// The roles to run, with commas between them: api, payments, inventory, notifications, tracking, archive, records, sweeper
     #[arg(long, value_name = "ROLES")]
     role: Option<String>,
 }

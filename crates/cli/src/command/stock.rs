@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use ordermill_client::{Client, Stock};
-use ordermill_core::limits::PAGE_ENTRIES_MAX;
 
+use super::pages::{self, PageArgs};
 use super::{Global, ServerArgs, block_on};
 use crate::exit::Exit;
 use crate::output::{self, Align};
@@ -46,14 +46,7 @@ enum Command {
         key: Option<String>,
     },
     /// List the stock of all products, by id.
-    List {
-        /// Products to show
-        #[arg(long, default_value_t = 50, value_name = "N", conflicts_with = "all")]
-        limit: usize,
-        /// Show all of them
-        #[arg(long)]
-        all: bool,
-    },
+    List(PageArgs),
 }
 
 /// Runs one of them.
@@ -66,25 +59,17 @@ pub fn run(args: Args, global: &Global) -> Result<Exit> {
             Command::Adjust { id, delta, reason, key } => {
                 show(&[client.adjust_stock(&id, delta, &reason, key.as_deref()).await?], global)
             }
-            Command::List { limit, all } => list(&client, if all { usize::MAX } else { limit }, global).await,
+            Command::List(pages) => list(pages, &client, global).await,
         }
     })
 }
 
-async fn list(client: &Client, limit: usize, global: &Global) -> Result<Exit> {
-    let (mut cursor, mut levels) = (None::<String>, Vec::new());
-    while levels.len() < limit {
-        let page = client.stocks(cursor.as_deref(), Some((limit - levels.len()).min(PAGE_ENTRIES_MAX))).await?;
-        levels.extend(page.stock);
-        cursor = page.next;
-        if cursor.is_none() {
-            break;
-        }
-    }
-    show(&levels, global)?;
-    if cursor.is_some() && !global.json {
-        output::line("There are more; --limit N or --all shows them.")?;
-    }
+async fn list(pages: PageArgs, client: &Client, global: &Global) -> Result<Exit> {
+    let listed = pages
+        .gather(async |cursor, limit| client.stocks(cursor, limit).await.map(|page| (page.stock, page.next)))
+        .await?;
+    show(&listed.entries, global)?;
+    pages::hint(listed.is_more, global)?;
     Ok(Exit::Ok)
 }
 

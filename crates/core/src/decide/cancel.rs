@@ -7,6 +7,14 @@ use crate::limits::TEXT_CHARS_MAX;
 use crate::order::{Order, Status};
 use crate::refusal::Refusal;
 
+/// Calls the order off unless its money is taken; the first commit wins. What was called off already is left so.
+pub(super) fn cancel_unpaid(order: &Order, reason: &str) -> Result<Decision, Refusal> {
+    match order.status {
+        Status::Confirmed => Err(Refusal::NotCancellable { status: order.status }),
+        _ => cancel(order, reason),
+    }
+}
+
 /// Not captured: release and void. Captured and not shipped: refund and release. Later: refused.
 pub(super) fn cancel(order: &Order, reason: &str) -> Result<Decision, Refusal> {
     match order.status {

@@ -1,7 +1,7 @@
 //! Products and their stock, as people set them.
 
 use crate::decide::Decision;
-use crate::event::{Event, StockAdjustedBy, StockSetTo, Subject};
+use crate::event::{Empty, Event, StockAdjustedBy, StockSetTo, Subject};
 use crate::facts::Facts;
 use crate::id::{ProductId, clip_text};
 use crate::input::PutProduct;
@@ -20,6 +20,7 @@ pub(super) fn put_product(facts: &impl Facts, put: &PutProduct) -> Result<Decisi
         price: put.price,
         description: put.description.clone(),
         active: put.active,
+        deleted: false,
         version: present.map_or(1, |product| product.version.saturating_add(1)),
     };
     let same = present.is_some_and(|present| Product { version: present.version, ..product.clone() } == *present);
@@ -33,6 +34,23 @@ pub(super) fn put_product(facts: &impl Facts, put: &PutProduct) -> Result<Decisi
         check_range(0, to)?;
         decision.events.push(Event::StockSet(StockSetTo { from: 0, to }));
         decision.stock.push(available(&put.product_id, to));
+    }
+    Ok(decision)
+}
+
+/// Takes a product out of the catalogue. Its stock stays; deleting it again changes nothing.
+pub(super) fn delete_product(
+    facts: &impl Facts,
+    product_id: &ProductId,
+    expected_version: Option<u64>,
+) -> Result<Decision, Refusal> {
+    let Some(product) = facts.product(product_id) else {
+        return Err(Refusal::ProductNotFound { product_id: product_id.clone() });
+    };
+    expect_version(expected_version, product.version.into())?;
+    let mut decision = about(product_id);
+    if !product.deleted {
+        decision.events.push(Event::ProductDeleted(Empty {}));
     }
     Ok(decision)
 }
@@ -77,7 +95,7 @@ fn stock_of(facts: &impl Facts, product_id: &ProductId, expected_version: Option
     Ok(level.map_or(0, |level| level.available))
 }
 
-fn expect_version(expected: Option<u64>, actual: u64) -> Result<(), Refusal> {
+pub(super) fn expect_version(expected: Option<u64>, actual: u64) -> Result<(), Refusal> {
     match expected {
         Some(expected) if expected != actual => Err(Refusal::VersionConflict { expected, actual }),
         _ => Ok(()),
@@ -92,7 +110,7 @@ fn check_range(available: i64, delta: i64) -> Result<(), Refusal> {
 }
 
 fn about(product_id: &ProductId) -> Decision {
-    Decision { subject: Some(Subject::Product(product_id.clone())), ..Decision::NOTHING }
+    Decision::about(Subject::Product(product_id.clone()), Vec::new())
 }
 
 fn available(product_id: &ProductId, delta: i64) -> StockChange {

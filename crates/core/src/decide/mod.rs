@@ -8,9 +8,11 @@ mod authorize;
 mod cancel;
 mod capture;
 mod catalogue;
+mod customer;
 mod deadline;
 mod notify;
 mod place;
+mod record;
 mod refund;
 mod reserve;
 mod track;
@@ -23,6 +25,7 @@ use crate::idempotency::{Answer, Record};
 use crate::input::{Body, Input, PaymentResult};
 use crate::limits::ORDER_EVENTS_MAX;
 use crate::order::Order;
+use crate::parcel::Verdict;
 use crate::payment::OperationKind;
 use crate::policy::Policy;
 use crate::refusal::Refusal;
@@ -42,14 +45,21 @@ pub struct Decision {
     pub record: Option<(IdempotencyKey, Record)>,
     /// The first answer to this key or order reference, when the input came before.
     pub replay: Option<Answer>,
+    /// What came of a carrier's report.
+    pub verdict: Option<Verdict>,
 }
 
 impl Decision {
     /// Nothing happens.
-    const NOTHING: Self = Self { subject: None, events: Vec::new(), stock: Vec::new(), record: None, replay: None };
+    const NOTHING: Self =
+        Self { subject: None, events: Vec::new(), stock: Vec::new(), record: None, replay: None, verdict: None };
 
     fn order(order_id: OrderId, events: Vec<Event>) -> Self {
         Self { subject: Some(Subject::Order(order_id)), events, ..Self::NOTHING }
+    }
+
+    fn about(subject: Subject, events: Vec<Event>) -> Self {
+        Self { subject: Some(subject), events, ..Self::NOTHING }
     }
 
     fn unchanged(order_id: OrderId) -> Self {
@@ -105,6 +115,7 @@ fn dispatch(facts: &impl Facts, input: &Input, policy: &Policy, now: Timestamp) 
         Body::PaymentResult(result) => Ok(payment_result(order, result)),
         Body::Reserve { .. } => Ok(reserve::reserve(facts, order, policy, now)),
         Body::Cancel { reason, .. } => cancel::cancel(order, reason),
+        Body::CancelUnpaid { reason, .. } => cancel::cancel_unpaid(order, reason),
         Body::Refund { amount_minor, reason, .. } => refund::request(order, *amount_minor, reason),
         Body::Return { lines, restock, .. } => refund::return_goods(order, lines, *restock),
         Body::ParcelMoved { status, seen_at, .. } => track::parcel_moved(order, *status, *seen_at),
@@ -113,9 +124,18 @@ fn dispatch(facts: &impl Facts, input: &Input, policy: &Policy, now: Timestamp) 
         Body::GiveUp { step, reason, .. } => Ok(attention::raise(order, *step, reason)),
         Body::ClearAttention { remedy, note, .. } => attention::clear(order, *remedy, note.as_deref()),
         Body::CheckDeadline { .. } => Ok(deadline::check(order, policy, now)),
-        Body::Place(_) | Body::PutProduct(_) | Body::SetStock { .. } | Body::AdjustStock { .. } | Body::Nothing => {
-            without_order(facts, input)
-        }
+        // They name no order, so they are dealt with above. Listed, so that a new kind of input is not forgotten here.
+        Body::Place(_)
+        | Body::PutProduct(_)
+        | Body::SetStock { .. }
+        | Body::AdjustStock { .. }
+        | Body::DeleteProduct { .. }
+        | Body::PutCustomer(_)
+        | Body::DeleteCustomer { .. }
+        | Body::Track(_)
+        | Body::TakeRecord(_)
+        | Body::RecordStored { .. }
+        | Body::Nothing => without_order(facts, input),
     }
 }
 
@@ -135,6 +155,16 @@ fn without_order(facts: &impl Facts, input: &Input) -> Result<Decision, Refusal>
         Body::AdjustStock { product_id, delta, reason, expected_version } => {
             catalogue::adjust_stock(facts, product_id, *delta, reason, *expected_version)
         }
+        Body::DeleteProduct { product_id, expected_version } => {
+            catalogue::delete_product(facts, product_id, *expected_version)
+        }
+        Body::PutCustomer(put) => customer::put(facts, put),
+        Body::DeleteCustomer { customer_id, expected_version } => {
+            customer::delete(facts, customer_id, *expected_version)
+        }
+        Body::Track(report) => Ok(track::report(facts, report)),
+        Body::TakeRecord(take) => Ok(record::take(facts, take)),
+        Body::RecordStored { record_id, stored } => record::stored(facts, *record_id, stored),
         _ => Ok(Decision::NOTHING),
     }
 }
@@ -162,5 +192,8 @@ fn first_answer(facts: &impl Facts, decision: &Decision) -> Option<Answer> {
             level.apply(change);
             Some(Answer::Stock(level))
         }
+        Subject::Record(record_id) => Some(Answer::Record(*record_id)),
+        // Naturally repeatable: the same content again changes nothing.
+        Subject::Customer(_) | Subject::Parcel(_) => None,
     }
 }

@@ -54,7 +54,7 @@ type Priced = (Vec<Line>, Money);
 fn price(facts: &impl Facts, request: &PlaceOrder) -> Result<Priced, Refusal> {
     let catalogue_price = |line: usize| {
         let requested = &request.lines[line];
-        let product = facts.product(&requested.product_id).filter(|product| product.active);
+        let product = facts.product(&requested.product_id).filter(|product| product.is_for_sale());
         let product =
             product.ok_or_else(|| Refusal::UnknownProduct { line, product_id: requested.product_id.clone() })?;
         match requested.unit_price {

@@ -9,9 +9,9 @@ use crate::idempotency::Fingerprint;
 use crate::mail::{Email, MailKind};
 use crate::money::Money;
 use crate::order::{Line, RejectReason, Status};
+use crate::parcel::{ParcelStatus, ReportRefusal};
 use crate::payment::{DeclineReason, OperationId};
 use crate::process::Step;
-use crate::shipment::ParcelStatus;
 
 /// No data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -260,4 +260,43 @@ pub struct StockAdjustedBy {
     pub delta: i64,
     /// Why.
     pub reason: Box<str>,
+}
+
+/// Data of `tracking.moved` and `tracking.late`: what the carrier reported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Where the parcel is.
+    pub status: ParcelStatus,
+    /// When the carrier saw it there.
+    pub seen_at: Timestamp,
+    /// Given by the caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<CorrelationId>,
+}
+
+/// Data of `tracking.refused`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedReport {
+    /// Where the parcel was said to be.
+    pub status: ParcelStatus,
+    /// When the carrier was said to have seen it there.
+    pub seen_at: Timestamp,
+    /// Why that cannot be.
+    pub reason: ReportRefusal,
+    /// Given by the caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<CorrelationId>,
+}
+
+/// Data of `record.received`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecordReceived {
+    /// What is to be stored.
+    pub data: Value,
+    /// The time the data names as its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub occurred_at: Option<Timestamp>,
+    /// Given by the caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<CorrelationId>,
 }

@@ -7,10 +7,10 @@ use crate::event::{Event, Remedy};
 use crate::id::OrderId;
 use crate::mail::{MailKind, MailState, OwedMail};
 use crate::order::{Attention, Order, Status};
+use crate::parcel::ParcelStatus;
 use crate::payment::{OperationId, OperationKind, OperationState};
 use crate::process::Step;
 use crate::reservation::Reservation;
-use crate::shipment::ParcelStatus;
 
 impl Order {
     /// Folds the events of one order, oldest first. `None` unless the first is `order.placed`.
@@ -39,7 +39,10 @@ impl Order {
             Event::InventoryExpired(_) => self.reservation = Reservation::Expired,
             Event::InventoryReleased(_) => self.reservation = Reservation::Released,
             Event::OrderConfirmed(_) => self.reservation = Reservation::Sold,
-            Event::ParcelMoved(data) => self.parcel = Some(data.status),
+            Event::ParcelMoved(data) => {
+                self.parcel = Some(data.status);
+                self.parcel_seen.see(data.status, data.seen_at);
+            }
             Event::OrderReturned(data) => self.returned.extend(data.lines.iter().cloned()),
             Event::NotificationSent(data) => self.settle_mail(data.template, data.version, MailState::Sent),
             Event::NotificationSkipped(data) => self.settle_mail(data.template, data.version, MailState::Skipped),
@@ -68,7 +71,15 @@ impl Order {
             | Event::OrderDelivered(_)
             | Event::ProductPut(_)
             | Event::StockSet(_)
-            | Event::StockAdjusted(_) => {}
+            | Event::StockAdjusted(_)
+            | Event::ProductDeleted(_)
+            | Event::CustomerPut(_)
+            | Event::CustomerDeleted(_)
+            | Event::TrackingMoved(_)
+            | Event::TrackingLate(_)
+            | Event::TrackingRefused(_)
+            | Event::RecordReceived(_)
+            | Event::RecordStored(_) => {}
         }
         self.owe_mail_about(event);
     }

@@ -5,9 +5,9 @@ use ordermill_core::input::{Body, MailResult};
 use ordermill_core::limits::{ORDER_EVENTS_MAX, TEXT_CHARS_MAX};
 use ordermill_core::mail::{MailKind, MailState};
 use ordermill_core::order::Status;
+use ordermill_core::parcel::ParcelStatus;
 use ordermill_core::payment::{DeclineReason, OperationState};
 use ordermill_core::process::{Role, Step};
-use ordermill_core::shipment::ParcelStatus;
 
 use crate::support::mill::Mill;
 use crate::support::provider::Mood;

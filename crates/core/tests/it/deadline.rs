@@ -88,7 +88,7 @@ fn every_state_that_lasts_too_long_is_reported_once() {
     ] {
         if status == Status::Shipped {
             let (order_id, seen_at) = (id, mill.world.now);
-            let status = ordermill_core::shipment::ParcelStatus::PickedUp;
+            let status = ordermill_core::parcel::ParcelStatus::PickedUp;
             mill.must(Body::ParcelMoved { order_id, status, seen_at });
         } else {
             mill.drive(id, status);

@@ -6,9 +6,9 @@ use ordermill_core::event::{Remedy, ReturnedLine};
 use ordermill_core::id::OrderId;
 use ordermill_core::input::{Admission, Body, MailResult, PaymentAnswer, PaymentResult};
 use ordermill_core::mail::MailKind;
+use ordermill_core::parcel::ParcelStatus;
 use ordermill_core::payment::{DeclineReason, OperationKind, PaymentKey};
 use ordermill_core::process::Step;
-use ordermill_core::shipment::ParcelStatus;
 use proptest::prelude::*;
 
 use crate::support::mill::Mill;
@@ -53,6 +53,9 @@ enum Act {
         order: u8,
     },
     Cancel {
+        order: u8,
+    },
+    CancelUnpaid {
         order: u8,
     },
     Refund {
@@ -154,6 +157,7 @@ fn act() -> impl Strategy<Value = Act> {
     ];
     let people = prop_oneof![
         3 => o().prop_map(|order| Act::Cancel { order }),
+        1 => o().prop_map(|order| Act::CancelUnpaid { order }),
         2 => (o(), prop::option::of(-1..3000_i64)).prop_map(|(order, amount_minor)| Act::Refund { order, amount_minor }),
         2 => (o(), lines(), any::<bool>()).prop_map(|(order, lines, restock)| Act::Return { order, lines, restock }),
         3 => (o(), prop::sample::select(&ParcelStatus::ALL[..])).prop_map(|(order, status)| Act::Parcel { order, status }),
@@ -248,6 +252,9 @@ impl Mill {
         let (order, body): (u8, fn(OrderId) -> Body) = match act {
             Act::Reserve { order } => (*order, |order_id| Body::Reserve { order_id }),
             Act::Cancel { order } => (*order, |order_id| Body::Cancel { order_id, reason: "changed my mind".into() }),
+            Act::CancelUnpaid { order } => {
+                (*order, |order_id| Body::CancelUnpaid { order_id, reason: "sync_timeout".into() })
+            }
             Act::CheckDeadline { order } => return self.check_deadline_for_good(order_id(id_of(*order))),
             other => return self.act_with_data(other),
         };

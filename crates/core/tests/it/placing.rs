@@ -174,7 +174,7 @@ fn what_came_back_is_counted_by_product() {
     };
     assert_eq!(mill.submit(back(&[("tea", 1)], true)).expect_err("not shipped").code(), "not_returnable");
     let (order_id, seen_at) = (id, mill.world.now);
-    let status = ordermill_core::shipment::ParcelStatus::PickedUp;
+    let status = ordermill_core::parcel::ParcelStatus::PickedUp;
     mill.must(Body::ParcelMoved { order_id, status, seen_at });
     for wrong in [&[("tea", 4)][..], &[("tea", 5), ("tea", -3)], &[("tea", i64::MAX), ("tea", i64::MAX)], &[("ice", 1)]]
     {

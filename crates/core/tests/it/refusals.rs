@@ -6,7 +6,7 @@ use ordermill_core::money::{Currency, Money};
 use ordermill_core::order::Status;
 use ordermill_core::refusal::Refusal;
 
-use crate::support::{order_id, product};
+use crate::support::{order_id, product, record_id};
 
 fn all() -> Vec<Refusal> {
     let (order_id, product_id, status) = (order_id(1), product("tea"), Status::Placed);
@@ -20,6 +20,8 @@ fn all() -> Vec<Refusal> {
         Refusal::IdempotencyKeyReused,
         Refusal::OrderNotFound { order_id },
         Refusal::ProductNotFound { product_id: product_id.clone() },
+        Refusal::CustomerNotFound { customer_id: "household-900".parse().expect("a valid customer id") },
+        Refusal::RecordNotFound { record_id: record_id(1) },
         Refusal::NotCancellable { status },
         Refusal::NoAttention,
         Refusal::NotResolvable { status },
@@ -45,17 +47,19 @@ const fn number(refusal: &Refusal) -> usize {
         Refusal::IdempotencyKeyReused => 5,
         Refusal::OrderNotFound { .. } => 6,
         Refusal::ProductNotFound { .. } => 7,
-        Refusal::NotCancellable { .. } => 8,
-        Refusal::NoAttention => 9,
-        Refusal::NotResolvable { .. } => 10,
-        Refusal::RefundTooLarge { .. } => 11,
-        Refusal::TooManyRefunds => 12,
-        Refusal::ReturnTooLarge { .. } => 13,
-        Refusal::NotReturnable { .. } => 14,
-        Refusal::StockOutOfRange { .. } => 15,
-        Refusal::VersionConflict { .. } => 16,
-        Refusal::ParcelOutOfOrder => 17,
-        Refusal::TooManyEvents => 18,
+        Refusal::CustomerNotFound { .. } => 8,
+        Refusal::RecordNotFound { .. } => 9,
+        Refusal::NotCancellable { .. } => 10,
+        Refusal::NoAttention => 11,
+        Refusal::NotResolvable { .. } => 12,
+        Refusal::RefundTooLarge { .. } => 13,
+        Refusal::TooManyRefunds => 14,
+        Refusal::ReturnTooLarge { .. } => 15,
+        Refusal::NotReturnable { .. } => 16,
+        Refusal::StockOutOfRange { .. } => 17,
+        Refusal::VersionConflict { .. } => 18,
+        Refusal::ParcelOutOfOrder => 19,
+        Refusal::TooManyEvents => 20,
     }
 }
 
@@ -66,9 +70,9 @@ fn codes_are_unique_and_stable() {
     let codes: Vec<&str> = all.iter().map(Refusal::code).collect();
     assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());
     let stable = "unknown_product price_changed mixed_currencies total_too_large order_ref_taken idempotency_key_reused \
-                  order_not_found product_not_found not_cancellable no_attention not_resolvable refund_too_large \
-                  too_many_refunds return_too_large not_returnable stock_out_of_range version_conflict \
-                  parcel_out_of_order too_many_events";
+                  order_not_found product_not_found customer_not_found record_not_found not_cancellable no_attention \
+                  not_resolvable refund_too_large too_many_refunds return_too_large not_returnable stock_out_of_range \
+                  version_conflict parcel_out_of_order too_many_events";
     assert_eq!(codes, stable.split_whitespace().collect::<Vec<_>>());
 }
 

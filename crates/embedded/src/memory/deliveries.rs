@@ -23,10 +23,20 @@ pub(super) struct Deliveries {
 #[derive(Clone)]
 struct Held {
     tries: u32,
-    /// Set aside for another try, so that it holds nothing back.
-    parked: bool,
-    /// `None` while it is handed out.
-    waits_until: Option<Timestamp>,
+    /// Was set aside for another try, so that it holds nothing back.
+    set_aside: bool,
+    whereabouts: Whereabouts,
+}
+
+/// Where a delivery is that is not settled for good.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whereabouts {
+    /// With a receiver.
+    Out,
+    /// Back from a receiver; its word still counts until another has it.
+    Back,
+    /// Parked for another try.
+    Parked,
 }
 
 /// What is given back is due at once, whatever the clock says.
@@ -46,14 +56,14 @@ impl Deliveries {
         {
             self.waiting.pop_first();
             if let Some(held) = self.held.get_mut(&position) {
-                held.waits_until = None;
+                held.whereabouts = Whereabouts::Out;
                 batch.extend(log.delivery(self.role, position, held.tries));
             }
         }
         while batch.len() < max && self.read < log.end() {
             self.read += 1;
             if let Some(delivery) = log.delivery(self.role, self.read, 0) {
-                self.held.insert(self.read, Held { tries: 0, parked: false, waits_until: None });
+                self.held.insert(self.read, Held { tries: 0, set_aside: false, whereabouts: Whereabouts::Out });
                 batch.push(delivery);
             }
         }
@@ -65,19 +75,23 @@ impl Deliveries {
         self.waiting.first().map(|(due, _)| *due)
     }
 
-    /// Takes the role's word on a delivery. Only the word on what is handed out at present counts: a settlement that comes twice,
-    /// or of an earlier try, changes nothing. Returns whether the delivery is to be kept as a dead letter.
+    /// Takes the role's word on a delivery. Only the word on the present try counts, and only until there is one: a settlement that
+    /// comes twice, or of an earlier try, changes nothing. Returns whether the delivery is to be kept as a dead letter.
     pub(super) fn settle(&mut self, settlement: &Settlement) -> bool {
         let position = settlement.delivery.position.0;
         let Some(held) = self.held.get_mut(&position) else {
             return false;
         };
-        if held.waits_until.is_some() || held.tries != settlement.delivery.tries {
+        if held.whereabouts == Whereabouts::Parked || held.tries != settlement.delivery.tries {
             return false;
+        }
+        if held.whereabouts == Whereabouts::Back {
+            self.waiting.remove(&(AT_ONCE, position));
         }
         match settlement.how {
             Settle::Retry { due, .. } => {
-                *held = Held { tries: held.tries.saturating_add(1), parked: true, waits_until: Some(due) };
+                let tries = held.tries.saturating_add(1);
+                *held = Held { tries, set_aside: true, whereabouts: Whereabouts::Parked };
                 self.waiting.insert((due, position));
                 false
             }
@@ -96,37 +110,37 @@ impl Deliveries {
     pub(super) fn give_back(&mut self, delivery: &Delivery) {
         let position = delivery.position.0;
         if let Some(held) = self.held.get_mut(&position)
-            && held.waits_until.is_none()
+            && held.whereabouts == Whereabouts::Out
             && held.tries == delivery.tries
         {
-            held.waits_until = Some(AT_ONCE);
+            held.whereabouts = Whereabouts::Back;
             self.waiting.insert((AT_ONCE, position));
         }
     }
 
     /// Takes back everything that is handed out.
     pub(super) fn reclaim(&mut self) {
-        for (position, held) in self.held.iter_mut().filter(|(_, held)| held.waits_until.is_none()) {
-            held.waits_until = Some(AT_ONCE);
+        for (position, held) in self.held.iter_mut().filter(|(_, held)| held.whereabouts == Whereabouts::Out) {
+            held.whereabouts = Whereabouts::Back;
             self.waiting.insert((AT_ONCE, *position));
         }
     }
 
     /// Puts a dead letter back among the parked, with no tries counted.
     pub(super) fn revive(&mut self, position: u64) {
-        self.held.insert(position, Held { tries: 0, parked: true, waits_until: Some(AT_ONCE) });
+        self.held.insert(position, Held { tries: 0, set_aside: true, whereabouts: Whereabouts::Parked });
         self.waiting.insert((AT_ONCE, position));
     }
 
     /// How far the role is behind. Events it does not react to do not hold the cursor back.
     pub(super) fn lag(&self, log: &Log) -> Lag {
         let unread = log.next_for(self.role, self.read);
-        let unsettled = self.held.iter().find(|(_, held)| !held.parked).map(|(position, _)| *position);
+        let unsettled = self.held.iter().find(|(_, held)| !held.set_aside).map(|(position, _)| *position);
         let cursor = unsettled.or(unread).map_or(log.end(), |position| position - 1);
         let oldest = self.held.keys().next().copied().into_iter().chain(unread).min();
         Lag {
             events: log.end() - cursor,
-            parked: self.held.values().filter(|held| held.parked).count() as u64,
+            parked: self.held.values().filter(|held| held.whereabouts == Whereabouts::Parked).count() as u64,
             oldest: oldest.and_then(|position| log.get(position)).map(|recorded| recorded.at),
         }
     }

@@ -1,11 +1,14 @@
 //! What a decision sees of the state.
 
 use ordermill_core::Timestamp;
+use ordermill_core::customer::Customer;
 use ordermill_core::facts::Facts;
-use ordermill_core::id::{IdempotencyKey, OrderId, OrderRef, ProductId};
-use ordermill_core::idempotency::{Answer, Record, RefRecord};
+use ordermill_core::id::{CustomerId, IdempotencyKey, OrderId, OrderRef, ParcelId, ProductId, RecordId};
+use ordermill_core::idempotency::{self, Answer, RefRecord};
 use ordermill_core::order::Order;
+use ordermill_core::parcel::Parcel;
 use ordermill_core::product::Product;
+use ordermill_core::record::Record;
 use ordermill_core::stock::StockLevel;
 
 use super::state::State;
@@ -36,12 +39,24 @@ impl Facts for Moment<'_> {
     }
 
     /// A key outlives its time while its order is undecided: whoever waits that long and asks again must not get a second order.
-    fn idempotency(&self, key: &IdempotencyKey) -> Option<&Record> {
+    fn idempotency(&self, key: &IdempotencyKey) -> Option<&idempotency::Record> {
         let record = self.state.keys.get(key)?;
         let undecided = match &record.answer {
             Answer::Order(order_id) => self.order(*order_id).is_some_and(|order| order.status.is_undecided()),
-            Answer::Stock(_) => false,
+            Answer::Stock(_) | Answer::Record(_) => false,
         };
         (record.expires_at > self.now || undecided).then_some(record)
+    }
+
+    fn customer(&self, id: &CustomerId) -> Option<&Customer> {
+        self.state.shelves.customers.get(id).map(|kept| &*kept.now)
+    }
+
+    fn parcel(&self, id: &ParcelId) -> Option<&Parcel> {
+        self.state.shelves.parcels.get(id).map(|kept| &*kept.now)
+    }
+
+    fn record(&self, id: RecordId) -> Option<&Record> {
+        self.state.shelves.records.get(&id).map(|kept| &*kept.now)
     }
 }

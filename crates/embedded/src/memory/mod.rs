@@ -10,6 +10,7 @@ mod bus;
 mod deliveries;
 mod door;
 mod facts;
+mod kept;
 mod ledger;
 mod log;
 mod queries;
@@ -21,6 +22,7 @@ mod watchers;
 use std::sync::Arc;
 
 use ordermill_core::Timestamp;
+use ordermill_core::id::{OrderId, ParcelId};
 use ordermill_core::policy::Policy;
 use ordermill_core::process::Role;
 use ordermill_ports::clock::Clock;
@@ -39,7 +41,10 @@ pub struct MemoryLedger {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
     admission: Admission,
-    watchers: Watchers,
+    order_watchers: Watchers<OrderId>,
+    parcel_watchers: Watchers<ParcelId>,
+    /// Rung when the feed has grown.
+    grown: Notify,
     /// One bell per role: rung when there is something new for it.
     bells: [Notify; Role::ALL.len()],
 }
@@ -52,7 +57,9 @@ impl MemoryLedger {
             clock,
             state: Mutex::new(State::new(policy)),
             admission: Admission::new(undecided_max),
-            watchers: Watchers::default(),
+            order_watchers: Watchers::default(),
+            parcel_watchers: Watchers::default(),
+            grown: Notify::new(),
             bells: Role::ALL.map(|_| Notify::new()),
         })
     }
@@ -76,6 +83,10 @@ impl MemoryLedger {
         for role in Role::ALL.into_iter().filter(|role| news.roles[*role as usize]) {
             self.ring(role);
         }
-        self.watchers.wake(&news.orders);
+        self.order_watchers.wake(&news.orders);
+        self.parcel_watchers.wake(&news.parcels);
+        if news.has_events {
+            self.grown.notify_waiters();
+        }
     }
 }

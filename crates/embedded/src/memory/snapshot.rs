@@ -1,10 +1,14 @@
 //! One moment of the ledger, for the auditor.
 
+use ordermill_core::customer::Customer;
 use ordermill_core::event::Recorded;
 use ordermill_core::id::{OrderId, OrderRef};
 use ordermill_core::idempotency::Record;
 use ordermill_core::product::Product;
-use ordermill_ports::audit::{AuditError, LedgerSnapshot, OrderHistory, OrderRow, ProductHistory};
+use ordermill_ports::audit::{
+    AuditError, CustomerHistory, LedgerSnapshot, OrderHistory, OrderRow, ParcelHistory, ParcelRow, ProductHistory,
+    RecordHistory, RecordRow,
+};
 
 use super::state::State;
 
@@ -48,6 +52,36 @@ impl LedgerSnapshot for Snapshot {
                 stock: entry.stock.clone(),
                 events: self.events(&entry.events),
             })
+        })
+    }
+
+    fn each_customer(
+        &mut self,
+        visit: &mut dyn FnMut(CustomerHistory) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError> {
+        self.0.shelves.customers.iter().try_for_each(|(id, kept)| {
+            let row = Some(Customer::clone(&kept.now));
+            visit(CustomerHistory { id: id.clone(), row, events: self.events(&kept.events) })
+        })
+    }
+
+    fn each_parcel(
+        &mut self,
+        visit: &mut dyn FnMut(ParcelHistory) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError> {
+        self.0.shelves.parcels.iter().try_for_each(|(id, kept)| {
+            let row = Some(ParcelRow { status: kept.now.status, version: kept.now.version });
+            visit(ParcelHistory { id: id.clone(), row, events: self.events(&kept.events) })
+        })
+    }
+
+    fn each_record(
+        &mut self,
+        visit: &mut dyn FnMut(RecordHistory) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError> {
+        self.0.shelves.records.iter().try_for_each(|(id, kept)| {
+            let row = Some(RecordRow { stored: kept.now.stored.clone(), version: kept.now.version });
+            visit(RecordHistory { id: *id, row, events: self.events(&kept.events) })
         })
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ordermill_core::Timestamp;
 use ordermill_core::decide::Decision;
 use ordermill_core::event::{Event, EventType, Recorded, Subject};
-use ordermill_core::id::{IdempotencyKey, OrderId, OrderRef, ProductId};
+use ordermill_core::id::{IdempotencyKey, OrderId, OrderRef, ParcelId, ProductId};
 use ordermill_core::idempotency::{Answer, Record};
 use ordermill_core::input::{Body, Input};
 use ordermill_core::order::Order;
@@ -19,6 +19,7 @@ use ordermill_ports::bus::{DeadLetter, Delivery, Settle, Settlement};
 use ordermill_ports::ledger::{Outcome, OutcomeSubject};
 
 use super::deliveries::Deliveries;
+use super::kept::Shelves;
 use super::log::Log;
 use super::tally::Tally;
 
@@ -41,11 +42,14 @@ pub(super) struct ProductEntry {
 #[derive(Clone, Default)]
 pub(super) struct News {
     pub(super) orders: Vec<OrderId>,
+    pub(super) parcels: Vec<ParcelId>,
+    pub(super) has_events: bool,
     pub(super) roles: [bool; Role::ALL.len()],
 }
 
 impl News {
-    fn add(&mut self, log: &Log, kind: EventType) {
+    pub(super) fn add(&mut self, log: &Log, kind: EventType) {
+        self.has_events = true;
         for role in Role::ALL {
             self.roles[role as usize] |= log.concerns(kind, role);
         }
@@ -59,6 +63,7 @@ pub(super) struct State {
     pub(super) orders: BTreeMap<OrderId, OrderEntry>,
     pub(super) order_refs: BTreeMap<OrderRef, OrderId>,
     pub(super) products: BTreeMap<ProductId, ProductEntry>,
+    pub(super) shelves: Shelves,
     pub(super) keys: BTreeMap<IdempotencyKey, Record>,
     pub(super) log: Log,
     pub(super) tally: Tally,
@@ -77,6 +82,7 @@ impl State {
             orders: BTreeMap::new(),
             order_refs: BTreeMap::new(),
             products: BTreeMap::new(),
+            shelves: Shelves::default(),
             keys: BTreeMap::new(),
             log: Log::default(),
             tally: Tally::default(),
@@ -95,8 +101,9 @@ impl State {
         if let Some((key, record)) = decision.record {
             self.keys.insert(key, record);
         }
+        let key_expires_at = input.key.as_ref().and_then(|key| Some(self.keys.get(&key.key)?.expires_at));
         if let Some(answer) = decision.replay {
-            return Outcome { subject: self.answered(answer), changed: false, replayed: true };
+            return Outcome { subject: self.answered(answer), changed: false, replayed: true, key_expires_at };
         }
         let changed = !decision.events.is_empty();
         for change in decision.stock {
@@ -110,11 +117,23 @@ impl State {
             }
             Some(Subject::Product(id)) => {
                 self.apply_product(&id, decision.events, input.cause, now);
-                self.product_outcome(&id, matches!(input.body, Body::PutProduct(_)))
+                self.product_outcome(&id, matches!(input.body, Body::PutProduct(_) | Body::DeleteProduct { .. }))
+            }
+            Some(Subject::Customer(id)) => {
+                self.apply_customer(&id, decision.events, input.cause, now);
+                self.customer_outcome(&id)
+            }
+            Some(Subject::Parcel(id)) => {
+                self.apply_parcel(&id, decision.events, input.cause, now);
+                self.parcel_outcome(&id, decision.verdict)
+            }
+            Some(Subject::Record(id)) => {
+                self.apply_record(id, decision.events, input.cause, now);
+                self.record_outcome(id)
             }
             None => OutcomeSubject::Nothing,
         };
-        Outcome { subject, changed, replayed: false }
+        Outcome { subject, changed, replayed: false, key_expires_at }
     }
 
     fn answered(&self, answer: Answer) -> OutcomeSubject {
@@ -124,6 +143,7 @@ impl State {
                 .get(&id)
                 .map_or(OutcomeSubject::Nothing, |entry| OutcomeSubject::Order(Arc::clone(&entry.order))),
             Answer::Stock(level) => OutcomeSubject::Stock(level),
+            Answer::Record(id) => self.record_outcome(id),
         }
     }
 
@@ -176,8 +196,9 @@ impl State {
         }
         let entry = self.products.entry(id.clone()).or_default();
         for event in events {
-            if let Event::ProductPut(product) = &event {
-                entry.product = Some(Arc::new(product.clone()));
+            if let Event::ProductPut(_) | Event::ProductDeleted(_) = &event {
+                let present = entry.product.take().map(Arc::unwrap_or_clone);
+                entry.product = Product::after(present, &event).map(Arc::new);
             }
             let version = u32::try_from(entry.events.len() + 1).unwrap_or(u32::MAX);
             let subject = Subject::Product(id.clone());

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ordermill_core::Timestamp;
 use ordermill_core::event::{EventType, Subject};
 use parking_lot::RwLock;
+use tokio::sync::Notify;
 
 /// Events kept: two seconds under full load. About 4 MiB when full.
 const EVENTS_MAX: usize = 64 * 1024;
@@ -31,13 +32,15 @@ struct Ring {
 pub(super) struct Feed {
     ring: RwLock<Ring>,
     last: AtomicU64,
+    /// Rung when events were added.
+    pub(super) grown: Notify,
 }
 
 impl Feed {
     /// A feed whose last event was committed at this position; 0 = there is none yet.
     pub(super) fn new(last: u64) -> Self {
         let ring = Ring { first: last + 1, entries: VecDeque::new() };
-        Self { ring: RwLock::new(ring), last: AtomicU64::new(last) }
+        Self { ring: RwLock::new(ring), last: AtomicU64::new(last), grown: Notify::new() }
     }
 
     /// The position of the last committed event.
@@ -48,11 +51,17 @@ impl Feed {
     /// Adds the events of one commit.
     pub(super) fn append(&self, events: impl IntoIterator<Item = Entry>) {
         let mut ring = self.ring.write();
+        let before = self.last();
         ring.entries.extend(events);
         let surplus = ring.entries.len().saturating_sub(EVENTS_MAX);
         ring.entries.drain(..surplus);
         ring.first += surplus as u64;
-        self.last.store(ring.first + ring.entries.len() as u64 - 1, Ordering::Release);
+        let last = ring.first + ring.entries.len() as u64 - 1;
+        self.last.store(last, Ordering::Release);
+        drop(ring);
+        if last > before {
+            self.grown.notify_waiters();
+        }
     }
 
     /// Shows the events behind a position, oldest first, until `visit` says `false`. `false` when the feed no longer reaches

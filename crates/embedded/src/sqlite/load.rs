@@ -1,9 +1,10 @@
-//! What is read when a ledger is opened. It grows with open orders, products and live keys, not with the orders stored.
+//! What is read when a ledger is opened. It grows with open orders, products, live keys and parcels, not with the orders stored.
+
+mod index;
+mod parcels;
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
 
 use ordermill_core::Timestamp;
 use ordermill_core::id::OrderId;
@@ -17,7 +18,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::Options;
 use super::admission::Admission;
 use super::catalogue::Catalogue;
-use super::codec::{Types, instant, int, natural, order_id_of, product_id_of};
+use super::codec::{Types, blob, instant, int, natural, order_id_of, product_id_of};
 use super::deadlines::Deadlines;
 use super::error::StoreError;
 use super::feed::Feed;
@@ -25,6 +26,7 @@ use super::health::Health;
 use super::keys::KeyIndex;
 use super::memory::{KnownIds, Orders};
 use super::meters::Meters;
+use super::parcels::Parcels;
 use super::roles::Roles;
 use super::shared::Shared;
 use super::totals::{self, Totals};
@@ -33,15 +35,20 @@ use super::watch::Watchers;
 use super::writer::customers::Customers;
 use super::writer::lanes::Lanes;
 use super::writer::memory::{KeySweep, Memory};
-use super::{bus, connection, read};
+use super::{bus, read};
+
+pub(super) use parcels::{Behind, behind};
 
 /// Reads everything a ledger holds in memory.
 pub(super) fn load(conn: &Connection, options: &Options) -> Result<(Shared, Memory), StoreError> {
-    // Keys are the one thing that may be millions; they are read beside everything else.
+    // Keys and parcels are what may be millions; they are read beside everything else.
     std::thread::scope(|scope| {
-        let keys = scope.spawn(|| load_keys(&options.path));
+        let keys = scope.spawn(|| index::load(&options.path, &index::KEYS));
+        let parcels = scope.spawn(|| index::load(&options.path, &index::PARCELS));
         let shared = load_shared(conn, options)?;
-        let keys = keys.join().map_err(|_| StoreError::Unreadable("the keys could not be loaded".to_owned()))?;
+        let keys = keys.join().map_err(|_| index::broken_off())?;
+        let (rows, _) = parcels.join().map_err(|_| index::broken_off())??;
+        shared.parcels.begin(rows);
         let memory = load_memory(conn, &shared, keys?)?;
         Ok((shared, memory))
     })
@@ -60,10 +67,12 @@ fn load_shared(conn: &Connection, options: &Options) -> Result<Shared, StoreErro
         admission: Admission::new(options.undecided_max, undecided),
         orders: Orders::default(),
         catalogue: RwLock::new(load_catalogue(conn)?),
+        parcels: Parcels::default(),
         feed: Feed::new(last.map_or(0, natural)),
         roles: Roles::new(|role| cursors.get(&role).copied().unwrap_or(0)),
         deadlines: Mutex::new(Deadlines::default()),
         watchers: Watchers::default(),
+        parcel_watchers: Watchers::default(),
         totals: Mutex::new(totals),
         mailbox_end: Mutex::new(read::counter(conn, "mailbox_end")?),
         health: Health::default(),
@@ -82,8 +91,8 @@ fn load_open_orders(conn: &Connection, shared: &Shared) -> Result<(), StoreError
     let mut rows = statement.query([])?;
     let mut deadlines = shared.deadlines.lock();
     while let Some(row) = rows.next()? {
-        let id = order_id_of(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?;
-        let trail = Trail::from_bytes(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?)?;
+        let id = order_id_of(blob(row, 0)?)?;
+        let trail = Trail::from_bytes(blob(row, 1)?)?;
         let held = read::fold(conn, &shared.types, id, trail)?;
         deadlines.committed(&held.order, held.order.deadline(&shared.policy));
         shared.orders.put(held);
@@ -115,8 +124,9 @@ fn load_totals(conn: &Connection) -> Result<Totals, StoreError> {
 /// Reads all products and their stock.
 pub(super) fn load_catalogue(conn: &Connection) -> Result<Catalogue, StoreError> {
     let mut catalogue = Catalogue::default();
-    let mut statement =
-        conn.prepare("SELECT id, name, amount_minor, currency, description, active, version, events FROM products")?;
+    let mut statement = conn.prepare(
+        "SELECT id, name, amount_minor, currency, description, active, version, events, deleted FROM products",
+    )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let (product, events) = product_of(row)?;
@@ -135,7 +145,7 @@ pub(super) fn load_catalogue(conn: &Connection) -> Result<Catalogue, StoreError>
     Ok(catalogue)
 }
 
-/// Reads a product from id, name, amount, currency, description, active, version and the number of its events.
+/// Reads a product from id, name, amount, currency, description, active, version, the number of its events, and whether it is deleted.
 pub(super) fn product_of(row: &rusqlite::Row<'_>) -> Result<(Product, u32), StoreError> {
     let id = product_id_of(row.get_ref(0)?.as_bytes().map_err(rusqlite::Error::from)?)?;
     let currency: String = row.get(3)?;
@@ -148,6 +158,7 @@ pub(super) fn product_of(row: &rusqlite::Row<'_>) -> Result<(Product, u32), Stor
         price: ordermill_core::money::Money { amount_minor: row.get(2)?, currency },
         description: row.get(4)?,
         active: row.get(5)?,
+        deleted: row.get(8)?,
         version: row.get(6)?,
     };
     Ok((product, row.get(7)?))
@@ -162,62 +173,6 @@ pub(super) fn stock_of(row: &rusqlite::Row<'_>) -> Result<StockLevel, StoreError
         sold: row.get(3)?,
         version: natural(row.get(4)?),
     })
-}
-
-/// Threads that read keys. One reads a million in half a second.
-const KEY_THREADS: i64 = 3;
-
-/// Keys that a thread hands over at a time.
-const KEYS_AT_ONCE: usize = 4_096;
-
-/// Reads all keys: each thread a stretch of their table, on a connection of its own.
-fn load_keys(path: &Path) -> Result<(KeyIndex, i64), StoreError> {
-    let conn = connection::reader(path)?;
-    let range: (Option<i64>, Option<i64>) =
-        conn.query_row("SELECT min(seq), max(seq) FROM idempotency", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let (Some(first), Some(last)) = range else { return Ok((KeyIndex::with_capacity(0), 0)) };
-    let mut index = KeyIndex::with_capacity(usize::try_from(last - first + 1).unwrap_or(0));
-    let stretch = (last - first) / KEY_THREADS + 1;
-    std::thread::scope(|scope| {
-        let (tags, tagged) = sync_channel(2 * KEY_THREADS as usize);
-        let mut threads = Vec::new();
-        for number in 0..KEY_THREADS {
-            let (tags, tagger) = (tags.clone(), index.tagger());
-            let from = first + number * stretch;
-            threads.push(scope.spawn(move || tag_keys(path, from, from + stretch, tagger, &tags)));
-        }
-        drop(tags);
-        for (tag, row) in tagged.into_iter().flatten() {
-            index.insert_tag(tag, row);
-        }
-        for thread in threads {
-            thread.join().map_err(|_| StoreError::Unreadable("the keys could not be loaded".to_owned()))??;
-        }
-        Ok((index, last))
-    })
-}
-
-/// Reads the keys of the rows `from..to` and sends their tags.
-fn tag_keys(
-    path: &Path,
-    from: i64,
-    to: i64,
-    tagger: impl Fn(&str) -> u32,
-    tags: &SyncSender<Vec<(u32, i64)>>,
-) -> Result<(), StoreError> {
-    let conn = connection::reader(path)?;
-    let mut statement = conn.prepare("SELECT seq, key FROM idempotency WHERE seq >= ?1 AND seq < ?2")?;
-    let mut rows = statement.query([from, to])?;
-    let mut some = Vec::with_capacity(KEYS_AT_ONCE);
-    while let Some(row) = rows.next()? {
-        some.push((tagger(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?), row.get(0)?));
-        if some.len() == KEYS_AT_ONCE {
-            // Whoever takes them in waits for the end of this thread.
-            let _ = tags.send(std::mem::replace(&mut some, Vec::with_capacity(KEYS_AT_ONCE)));
-        }
-    }
-    let _ = tags.send(some);
-    Ok(())
 }
 
 fn load_memory(conn: &Connection, shared: &Shared, keys: (KeyIndex, i64)) -> Result<Memory, StoreError> {
@@ -238,5 +193,6 @@ fn load_memory(conn: &Connection, shared: &Shared, keys: (KeyIndex, i64)) -> Res
         stock_slot: shared.catalogue.read().values().map(|item| item.slot).max().unwrap_or(0),
         sweep: KeySweep { row: 0, next: Timestamp::MIN },
         customers: Customers::load(conn)?,
+        unwritten: parcels::load(conn, shared)?,
     })
 }

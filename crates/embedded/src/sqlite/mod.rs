@@ -8,6 +8,9 @@
 //!
 //! Architecture invariant: only the writer thread writes, to the database and to the memory that readers see, and to memory only
 //! what is committed. It never waits for a role, a reader or a caller.
+//!
+//! Architecture invariant: a row is written in the commit of its events, but for parcels: their rows follow some time behind, and
+//! memory answers for those that wait (see `writer::write_back`). Whoever reads parcels from the database looks in memory first.
 
 mod admission;
 mod bus;
@@ -23,6 +26,7 @@ mod keys;
 mod load;
 mod memory;
 mod meters;
+mod parcels;
 mod queries;
 mod read;
 mod readers;

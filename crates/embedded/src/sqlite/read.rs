@@ -1,5 +1,9 @@
 //! Reads single things from the database; for the writer and all readers.
 
+mod customers;
+mod parcels;
+mod records;
+
 use std::sync::Arc;
 
 use ordermill_core::event::{Event, Subject};
@@ -9,11 +13,15 @@ use ordermill_core::order::Order;
 use ordermill_ports::queries::{Committed, Position};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row};
 
-use super::codec::{EVENT_COLUMNS, Types, instant, int, natural, order_id_of, recorded, subject_of};
+use super::codec::{EVENT_COLUMNS, Types, blob, instant, int, natural, order_id_of, recorded, subject_of};
 use super::error::StoreError;
 use super::feed::Entry;
 use super::memory::Held;
 use super::trail::Trail;
+
+pub(super) use customers::{CUSTOMER_COLUMNS, customer, customer_of};
+pub(super) use parcels::{fold_parcel, parcel, parcel_row};
+pub(super) use records::{fold_record, record};
 
 /// The places of an order's events; `None` when there is no such order.
 pub(super) fn trail(conn: &Connection, id: OrderId) -> Result<Option<Trail>, StoreError> {
@@ -30,7 +38,7 @@ fn trail_by(conn: &Connection, sql: &str, id: OrderId) -> Result<Option<Trail>, 
     let mut statement = conn.prepare_cached(sql)?;
     let mut rows = statement.query([id.as_bytes()])?;
     match rows.next()? {
-        Some(row) => Trail::from_bytes(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?).map(Some),
+        Some(row) => Trail::from_bytes(blob(row, 0)?).map(Some),
         None => Ok(None),
     }
 }
@@ -48,17 +56,17 @@ pub(super) fn closed_order(conn: &Connection, types: &Types, id: OrderId) -> Res
 
 /// Folds the events on a trail.
 pub(super) fn fold(conn: &Connection, types: &Types, id: OrderId, trail: Trail) -> Result<Held, StoreError> {
-    let events = events(conn, types, id, &trail, 0)?;
+    let events = events(conn, types, &Subject::Order(id), &trail, 0)?;
     let order = Order::fold(id, events.iter().map(|committed| (&committed.recorded.event, committed.recorded.at)))
         .ok_or_else(|| StoreError::Unreadable(format!("the events of order {id} do not begin with its placement")))?;
     Ok(Held { order: Arc::new(order), trail })
 }
 
-/// The events of one order behind a version.
+/// The events of one subject behind a version.
 pub(super) fn events(
     conn: &Connection,
     types: &Types,
-    id: OrderId,
+    subject: &Subject,
     trail: &Trail,
     after: u32,
 ) -> Result<Vec<Committed>, StoreError> {
@@ -66,18 +74,30 @@ pub(super) fn events(
     let mut events = Vec::new();
     for (position, version) in trail.positions().zip(1_u32..).skip(after as usize) {
         let mut rows = statement.query([int(position)])?;
-        let row = rows.next()?.ok_or_else(|| missing(id, version, position))?;
+        let row = rows.next()?.ok_or_else(|| missing(subject, version, position))?;
         let recorded = recorded(row, 0, types)?;
-        if recorded.subject != Subject::Order(id) || recorded.version != version {
-            return Err(missing(id, version, position));
+        if recorded.subject != *subject || recorded.version != version {
+            return Err(missing(subject, version, position));
         }
         events.push(Committed { position: Position(position), recorded });
     }
     Ok(events)
 }
 
-fn missing(id: OrderId, version: u32, position: u64) -> StoreError {
-    StoreError::Unreadable(format!("event {version} of order {id} is not at position {position}"))
+fn missing(subject: &Subject, version: u32, position: u64) -> StoreError {
+    StoreError::Unreadable(format!("event {version} of {} is not at position {position}", name_of(subject)))
+}
+
+/// A subject in words, for an operator.
+pub(super) fn name_of(subject: &Subject) -> String {
+    let kind = subject.kind().as_str();
+    match subject {
+        Subject::Order(id) => format!("{kind} {id}"),
+        Subject::Product(id) => format!("{kind} {id}"),
+        Subject::Customer(id) => format!("{kind} {id}"),
+        Subject::Parcel(id) => format!("{kind} {id}"),
+        Subject::Record(id) => format!("{kind} {id}"),
+    }
 }
 
 fn event_at(conn: &Connection) -> Result<CachedStatement<'_>, StoreError> {
@@ -94,7 +114,7 @@ pub(super) fn entry(conn: &Connection, types: &Types, position: u64) -> Result<O
 /// Reads what roles need of an event from its subject, version, type and time, the first of them at `offset`.
 fn entry_of(row: &Row<'_>, offset: usize, types: &Types) -> Result<Option<Entry>, StoreError> {
     let Some(kind) = types.kind(row.get(offset + 2)?) else { return Ok(None) };
-    let subject = subject_of(row.get_ref(offset)?)?;
+    let subject = subject_of(kind.subject_kind(), row.get_ref(offset)?)?;
     Ok(Some(Entry { subject, version: row.get(offset + 1)?, kind, at: instant(row.get(offset + 3)?)? }))
 }
 
@@ -122,7 +142,7 @@ pub(super) fn order_ref(conn: &Connection, order_ref: &OrderRef) -> Result<Optio
     let mut statement = conn.prepare_cached("SELECT order_id, fingerprint FROM order_refs WHERE ref = ?1")?;
     let mut rows = statement.query([order_ref.as_str()])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    let order_id = order_id_of(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?;
+    let order_id = order_id_of(blob(row, 0)?)?;
     Ok(Some(RefRecord { order_id, fingerprint: Fingerprint(row.get(1)?) }))
 }
 

@@ -11,7 +11,7 @@ use super::error::{OpenError, StoreError};
 const APPLICATION_ID: i64 = 0x4f4d_696c;
 
 /// Every step from one schema to the next; a step that was released is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_ledger.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_ledger.sql"), include_str!("migrations/0002_subjects.sql")];
 
 /// The newest schema this program knows.
 pub(super) const NEWEST: i64 = MIGRATIONS.len() as i64;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use ordermill_core::id::{OrderId, ParcelId};
 use ordermill_core::policy::Policy;
 use ordermill_ports::Clock;
 use parking_lot::{Mutex, RwLock};
@@ -16,6 +17,7 @@ use super::feed::Feed;
 use super::health::Health;
 use super::memory::Orders;
 use super::meters::Meters;
+use super::parcels::Parcels;
 use super::roles::Roles;
 use super::totals::Totals;
 use super::watch::Watchers;
@@ -30,10 +32,12 @@ pub(super) struct Shared {
     pub(super) admission: Admission,
     pub(super) orders: Orders,
     pub(super) catalogue: RwLock<Catalogue>,
+    pub(super) parcels: Parcels,
     pub(super) feed: Feed,
     pub(super) roles: Roles,
     pub(super) deadlines: Mutex<Deadlines>,
-    pub(super) watchers: Watchers,
+    pub(super) watchers: Watchers<OrderId>,
+    pub(super) parcel_watchers: Watchers<ParcelId>,
     pub(super) totals: Mutex<Totals>,
     pub(super) mailbox_end: Mutex<Option<u64>>,
     pub(super) health: Health,

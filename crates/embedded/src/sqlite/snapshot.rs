@@ -1,17 +1,28 @@
 //! One moment of a ledger, as stored, for the auditor.
 
+mod histories;
+mod trails;
+
 use std::path::Path;
 
-use ordermill_core::event::{Recorded, Subject};
-use ordermill_core::id::{OrderId, OrderRef, ProductId};
+use ordermill_core::event::{Recorded, Subject, SubjectKind};
+use ordermill_core::id::{OrderId, OrderRef, ParcelId, RecordId};
 use ordermill_core::idempotency::Record;
-use ordermill_ports::audit::{AuditError, LedgerSnapshot, OrderHistory, OrderRow, ProductHistory};
-use rusqlite::{Connection, Row, Rows};
+use ordermill_core::parcel::Parcel;
+use ordermill_core::record::Stored;
+use ordermill_ports::audit::{
+    AuditError, CustomerHistory, LedgerSnapshot, OrderHistory, OrderRow, ParcelHistory, ParcelRow, ProductHistory,
+    RecordHistory, RecordRow,
+};
+use rusqlite::{Connection, Row};
 
-use super::codec::{self, EVENT_COLUMNS, Types, natural, order_id_of, status_of};
+use super::codec::{
+    self, Types, blob, natural, order_id_of, parcel_status_of, product_id_of, record_id_of, status_of, text, text_id,
+};
 use super::error::{OpenError, StoreError};
 use super::trail::Trail;
 use super::{connection, load, read, schema};
+use histories::Histories;
 
 /// One moment of a ledger: a read-only connection in one read transaction. The ledger may be in use meanwhile, by this process or
 /// another.
@@ -46,27 +57,28 @@ impl Snapshot {
         let types = Types::load(&conn)?;
         Ok(Self { conn, types })
     }
-
-    /// The trails in the rows of orders that are not where the order's events are.
-    fn wrong_trails(&self) -> Result<Vec<String>, StoreError> {
-        let mut statement =
-            self.conn.prepare("SELECT id, trail FROM open_orders UNION ALL SELECT id, trail FROM closed_orders")?;
-        let mut rows = statement.query([])?;
-        let mut wrong = Vec::new();
-        while let Some(row) = rows.next()? {
-            let id = order_id_of(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?;
-            let trail = Trail::from_bytes(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?);
-            if let Err(StoreError::Unreadable(what)) =
-                trail.and_then(|trail| read::fold(&self.conn, &self.types, id, trail))
-            {
-                wrong.push(format!("the row of order {id} does not lead to its events: {what}"));
-            }
-        }
-        Ok(wrong)
-    }
 }
 
 impl Snapshot {
+    /// Visits what there is of one kind, by id: the rows that `sql` gives, with the events that say they belong to them. `of` picks
+    /// the id of a subject of this kind; `row` reads a row.
+    fn each<I: Ord, R>(
+        &self,
+        kind: SubjectKind,
+        sql: &str,
+        of: impl Fn(&Subject) -> Option<I>,
+        row: impl Fn(&Row<'_>) -> Result<(I, R), StoreError>,
+        visit: impl FnMut(I, Option<R>, Vec<Recorded>) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError> {
+        let mut statement = self.conn.prepare(sql).map_err(StoreError::from)?;
+        let mut rows = statement.query([]).map_err(StoreError::from)?;
+        let next_row = || rows.next()?.map(&row).transpose();
+        let mut positions = self.conn.prepare(&histories::positions(&self.types, kind)).map_err(StoreError::from)?;
+        let positions = positions.query([]).map_err(StoreError::from)?;
+        let histories = Histories::begin(positions, &self.conn, &self.types)?;
+        histories::merge(histories, of, next_row, visit)
+    }
+
     /// One order, by the places that its row names; `None` without a row.
     fn history_by_trail(&self, id: OrderId) -> Result<Option<OrderHistory>, StoreError> {
         let mut statement = self.conn.prepare_cached(ORDER_ROW)?;
@@ -74,14 +86,10 @@ impl Snapshot {
         let Some(row) = rows.next()? else { return Ok(None) };
         let trail = Trail::from_bytes(blob(row, 6)?)?;
         let row = order_row(row)?;
-        let events = read::events(&self.conn, &self.types, id, &trail, 0)?;
+        let events = read::events(&self.conn, &self.types, &Subject::Order(id), &trail, 0)?;
         let events = events.into_iter().map(|committed| committed.recorded).collect();
         Ok(Some(OrderHistory { row: Some(row), id, events }))
     }
-}
-
-fn blob<'a>(row: &'a Row<'_>, index: usize) -> Result<&'a [u8], StoreError> {
-    Ok(row.get_ref(index)?.as_blob().map_err(rusqlite::Error::from)?)
 }
 
 fn order_row(row: &Row<'_>) -> Result<OrderRow, StoreError> {
@@ -99,89 +107,49 @@ fn order_row(row: &Row<'_>) -> Result<OrderRow, StoreError> {
     })
 }
 
+fn parcel_row(row: &Row<'_>) -> Result<(ParcelId, ParcelRow), StoreError> {
+    let id = text_id(SubjectKind::Parcel, text(row, 0)?.as_bytes())?;
+    Ok((id, ParcelRow { status: parcel_status_of(row.get(1)?)?, version: row.get(2)? }))
+}
+
+/// The row as it will be, where it is behind the parcel's events only by what it may be behind.
+fn as_written_back(
+    behind: &load::Behind,
+    id: &ParcelId,
+    row: Option<ParcelRow>,
+    events: &[Recorded],
+) -> Option<ParcelRow> {
+    let version = row.as_ref().map_or(0, |row| row.version);
+    let may_lack = |(_, of_event): &&(u64, u32)| *of_event == version + 1;
+    let Some(_) = behind.get(id).and_then(|events| events.iter().find(may_lack)) else { return row };
+    let parcel = Parcel::fold(id.clone(), events.iter().map(|event| (&event.event, event.at)));
+    parcel.map(|parcel| ParcelRow { status: parcel.status, version: parcel.version }).or(row)
+}
+
+fn record_row(row: &Row<'_>) -> Result<(RecordId, RecordRow), StoreError> {
+    let id = record_id_of(blob(row, 0)?)?;
+    let key: Option<Box<str>> = row.get(1)?;
+    let stored = match key {
+        Some(key) => Some(Stored { key, attempts: row.get(2)? }),
+        None => None,
+    };
+    Ok((id, RecordRow { stored, version: row.get(3)? }))
+}
+
+/// Products with a row of either kind.
+const PRODUCT_ROWS: &str = "SELECT id FROM products UNION SELECT product_id FROM stock ORDER BY 1";
+
 const ORDER_ROWS: &str = "SELECT id, customer_id, status, attention, version, 1 FROM open_orders
     UNION ALL SELECT id, customer_id, status, attention, version, 0 FROM closed_orders ORDER BY 1";
 
 const ORDER_ROW: &str = "SELECT id, customer_id, status, attention, version, 1, trail FROM open_orders WHERE id = ?1
     UNION ALL SELECT id, customer_id, status, attention, version, 0, trail FROM closed_orders WHERE id = ?1";
 
-/// Positions of one kind of subject's events, sorted by subject and version. Only the small columns are sorted; the events
-/// themselves are read one by one, mostly near each other.
-fn sorted_positions(subject_type: &str) -> String {
-    format!(
-        "SELECT subject, position FROM events WHERE typeof(subject) = '{subject_type}' ORDER BY subject, version, position"
-    )
-}
-
-/// Gives the events of one subject after the other.
-struct Histories<'s> {
-    rows: Rows<'s>,
-    conn: &'s Connection,
-    types: &'s Types,
-    /// The first event of the next subject.
-    next: Option<Recorded>,
-}
-
-impl<'s> Histories<'s> {
-    fn begin(rows: Rows<'s>, conn: &'s Connection, types: &'s Types) -> Result<Self, StoreError> {
-        let mut histories = Self { rows, conn, types, next: None };
-        histories.next = histories.step()?;
-        Ok(histories)
-    }
-
-    fn step(&mut self) -> Result<Option<Recorded>, StoreError> {
-        let Some(row) = self.rows.next()? else { return Ok(None) };
-        let mut statement =
-            self.conn.prepare_cached(&format!("SELECT {EVENT_COLUMNS} FROM events WHERE position = ?1"))?;
-        let mut found = statement.query([row.get::<_, i64>(1)?])?;
-        found.next()?.map(|row| codec::recorded(row, 0, self.types)).transpose()
-    }
-
-    /// The subject whose events come next.
-    fn subject(&self) -> Option<&Subject> {
-        self.next.as_ref().map(|event| &event.subject)
-    }
-
-    /// All events of that subject.
-    fn take(&mut self) -> Result<Vec<Recorded>, StoreError> {
-        let mut events: Vec<Recorded> = self.next.take().into_iter().collect();
-        while let Some(event) = self.step()? {
-            if event.subject != events[0].subject {
-                self.next = Some(event);
-                break;
-            }
-            events.push(event);
-        }
-        Ok(events)
-    }
-}
-
 impl LedgerSnapshot for Snapshot {
     fn each_order(&mut self, visit: &mut dyn FnMut(OrderHistory) -> Result<(), AuditError>) -> Result<(), AuditError> {
-        let mut rows = self.conn.prepare(ORDER_ROWS).map_err(StoreError::from)?;
-        let mut rows = rows.query([]).map_err(StoreError::from)?;
-        let mut positions = self.conn.prepare(&sorted_positions("blob")).map_err(StoreError::from)?;
-        let positions = positions.query([]).map_err(StoreError::from)?;
-        let mut histories = Histories::begin(positions, &self.conn, &self.types)?;
-        let next_row =
-            |rows: &mut Rows<'_>| -> Result<Option<OrderRow>, StoreError> { rows.next()?.map(order_row).transpose() };
-        let mut row = next_row(&mut rows)?;
-        // Two lists in the order of ids, walked together: either may lack what the other has.
-        loop {
-            let of_events = match histories.subject() {
-                Some(Subject::Order(id)) => Some(*id),
-                _ => None,
-            };
-            let of_row = row.as_ref().map(|row| row.id);
-            let Some(id) = of_events.into_iter().chain(of_row).min() else { return Ok(()) };
-            let events = if of_events == Some(id) { histories.take()? } else { Vec::new() };
-            let mut history = OrderHistory { row: None, id, events };
-            if of_row == Some(id) {
-                history.row = row.take();
-                row = next_row(&mut rows)?;
-            }
-            visit(history)?;
-        }
+        let of = |subject: &Subject| if let Subject::Order(id) = subject { Some(*id) } else { None };
+        let row = |row: &Row<'_>| order_row(row).map(|row| (row.id, row));
+        self.each(SubjectKind::Order, ORDER_ROWS, of, row, |id, row, events| visit(OrderHistory { row, id, events }))
     }
 
     /// Goes by the rows' trails, so that a few orders among millions are found at once. An order whose trail is wrong is found as
@@ -211,27 +179,45 @@ impl LedgerSnapshot for Snapshot {
         visit: &mut dyn FnMut(ProductHistory) -> Result<(), AuditError>,
     ) -> Result<(), AuditError> {
         let mut catalogue = load::load_catalogue(&self.conn)?;
-        let mut ids: Vec<ProductId> = catalogue.keys().cloned().collect();
-        ids.sort_unstable();
-        let mut ids = ids.into_iter().peekable();
-        let mut positions = self.conn.prepare(&sorted_positions("text")).map_err(StoreError::from)?;
-        let positions = positions.query([]).map_err(StoreError::from)?;
-        let mut histories = Histories::begin(positions, &self.conn, &self.types)?;
-        loop {
-            let of_events = match histories.subject() {
-                Some(Subject::Product(id)) => Some(id.clone()),
-                _ => None,
-            };
-            let of_row = ids.peek().cloned();
-            let Some(id) = of_events.iter().chain(&of_row).min().cloned() else { return Ok(()) };
-            let events = if of_events.as_ref() == Some(&id) { histories.take()? } else { Vec::new() };
-            if of_row.as_ref() == Some(&id) {
-                ids.next();
-            }
+        let of = |subject: &Subject| if let Subject::Product(id) = subject { Some(id.clone()) } else { None };
+        let row = |row: &Row<'_>| Ok((product_id_of(text(row, 0)?.as_bytes())?, ()));
+        self.each(SubjectKind::Product, PRODUCT_ROWS, of, row, |id, _, events| {
             let item = catalogue.remove(&id).unwrap_or_default();
             let product = item.product.map(|product| (*product).clone());
-            visit(ProductHistory { id, product, stock: item.stock, events })?;
-        }
+            visit(ProductHistory { id, product, stock: item.stock, events })
+        })
+    }
+
+    fn each_customer(
+        &mut self,
+        visit: &mut dyn FnMut(CustomerHistory) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError> {
+        let of = |subject: &Subject| if let Subject::Customer(id) = subject { Some(id.clone()) } else { None };
+        let row = |row: &Row<'_>| read::customer_of(row).map(|customer| (customer.id.clone(), customer));
+        let sql = format!("SELECT {} FROM customers ORDER BY id", read::CUSTOMER_COLUMNS);
+        self.each(SubjectKind::Customer, &sql, of, row, |id, row, events| visit(CustomerHistory { id, row, events }))
+    }
+
+    fn each_parcel(
+        &mut self,
+        visit: &mut dyn FnMut(ParcelHistory) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError> {
+        let of = |subject: &Subject| if let Subject::Parcel(id) = subject { Some(id.clone()) } else { None };
+        let sql = "SELECT id, status, version FROM parcels ORDER BY id";
+        let behind = load::behind(&self.conn, &self.types)?;
+        self.each(SubjectKind::Parcel, sql, of, parcel_row, |id, row, events| {
+            let row = as_written_back(&behind, &id, row, &events);
+            visit(ParcelHistory { id, row, events })
+        })
+    }
+
+    fn each_record(
+        &mut self,
+        visit: &mut dyn FnMut(RecordHistory) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError> {
+        let of = |subject: &Subject| if let Subject::Record(id) = subject { Some(*id) } else { None };
+        let sql = "SELECT id, stored_key, attempts, version FROM records ORDER BY id";
+        self.each(SubjectKind::Record, sql, of, record_row, |id, row, events| visit(RecordHistory { id, row, events }))
     }
 
     fn each_order_ref(
@@ -277,7 +263,7 @@ impl LedgerSnapshot for Snapshot {
         let found = statement.query_map([], |row| row.get::<_, String>(0)).map_err(StoreError::from)?;
         let mut problems = found.collect::<Result<Vec<_>, _>>().map_err(StoreError::from)?;
         problems.retain(|problem| problem != "ok");
-        problems.extend(self.wrong_trails()?);
+        problems.extend(trails::wrong(&self.conn, &self.types)?);
         let sql = "SELECT (SELECT count(*) FROM closed_orders)
                    - (SELECT count(*) FROM customer_orders) - (SELECT count(*) FROM customer_recent)";
         let lacking: i64 = self.conn.query_row(sql, [], |row| row.get(0)).map_err(StoreError::from)?;
@@ -289,68 +275,4 @@ impl LedgerSnapshot for Snapshot {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use ordermill_core::input::{Admission, Body, Input};
-    use ordermill_core::intake::{OrderDraft, ProductDraft};
-    use ordermill_ports::clock::SystemClock;
-    use ordermill_ports::{Ledger, Source};
-    use serde_json::json;
-
-    use super::super::{Options, SqliteLedger};
-    use super::*;
-
-    async fn place(ledger: &SqliteLedger, number: u8) -> OrderId {
-        let draft = json!({"customer_id": "c-1", "lines": [{"product_id": "kettle", "quantity": 1}]});
-        let draft: OrderDraft = serde_json::from_value(draft).expect("a draft");
-        let id = OrderId::from_bytes([number; 16]);
-        let order = draft.check(id, Admission::Refuse).expect("a sound order");
-        ledger.submit_one(Source::Live, Input::new(Body::Place(Box::new(order)))).await.expect("an order");
-        let cancel = Body::Cancel { order_id: id, reason: "changed my mind".into() };
-        ledger.submit_one(Source::Live, Input::new(cancel)).await.expect("a cancel");
-        id
-    }
-
-    fn read(path: &Path, ids: &[OrderId]) -> Vec<OrderHistory> {
-        let mut found = Vec::new();
-        let mut snapshot = Snapshot::open(path).expect("a ledger");
-        let read = snapshot.each_order_of(ids, &mut |history| {
-            found.push(history);
-            Ok(())
-        });
-        read.expect("readable orders");
-        found
-    }
-
-    #[tokio::test]
-    async fn a_few_orders_are_found_also_when_a_trail_is_wrong() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("ordermill.db");
-        let ledger = SqliteLedger::open(Options::new(path.clone(), Arc::new(SystemClock))).expect("a new ledger");
-        let draft = json!({"name": "Kettle", "price": {"amount_minor": 100, "currency": "USD"}, "stock": 9});
-        let draft: ProductDraft = serde_json::from_value(draft).expect("a draft");
-        let product = draft.check(Some("kettle"), None).expect("a sound product");
-        ledger.submit_one(Source::Live, Input::new(Body::PutProduct(product))).await.expect("a product");
-        let mut ids = Vec::new();
-        for number in 1..=3 {
-            ids.push(place(&ledger, number).await);
-        }
-        ledger.close().await;
-        drop(ledger);
-        let wanted = [ids[0], ids[2], OrderId::from_bytes([9; 16])];
-        let before = read(&path, &wanted);
-        assert_eq!(before.iter().map(|history| history.id).collect::<Vec<_>>(), wanted[..2]);
-        assert!(before.iter().all(|history| history.events.len() == 2 && history.row.is_some()));
-        let conn = Connection::open(&path).expect("the database");
-        for table in ["open_orders", "closed_orders"] {
-            let sql = format!("UPDATE {table} SET trail = x'7f' WHERE id = ?1");
-            conn.execute(&sql, [ids[2].as_bytes()]).expect("an update");
-        }
-        let after = read(&path, &wanted);
-        assert_eq!(after.len(), 2);
-        for (before, after) in before.iter().zip(&after) {
-            assert_eq!((before.id, &before.row, &before.events), (after.id, &after.row, &after.events));
-        }
-    }
-}
+mod tests;

@@ -1,11 +1,11 @@
-//! Where an order's events are: their positions in the feed, packed.
+//! Where the events of an order, a parcel or a record are: their positions in the feed, packed.
 
 use super::error::StoreError;
 
 /// Bytes kept without an allocation: the positions of nine events or so.
 const INLINE: usize = 22;
 
-/// The positions of one order's events, oldest first: the first as it is, then differences, in LEB128. Seven events take about
+/// The positions of one subject's events, oldest first: the first as it is, then differences, in LEB128. Seven events take about
 /// twenty bytes, against two hundred in an index of their own.
 #[derive(Debug, Clone)]
 pub(super) struct Trail(Bytes);
@@ -53,7 +53,7 @@ impl Trail {
     /// Reads what [`Self::as_bytes`] gave.
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
         if Positions::new(bytes).any(|position| position.is_none()) {
-            return Err(StoreError::Unreadable("an order's trail is damaged".to_owned()));
+            return Err(StoreError::Unreadable("a trail is damaged".to_owned()));
         }
         if bytes.len() > INLINE {
             return Ok(Self(Bytes::Heap(Box::new(bytes.to_vec()))));
@@ -71,8 +71,13 @@ impl Trail {
         }
     }
 
-    /// Where the order was placed: the position of its first event; 0 when there is none.
+    /// Where an order was placed.
     pub(super) fn placed(&self) -> u64 {
+        self.first()
+    }
+
+    /// The position of the first event; 0 when there is none.
+    pub(super) fn first(&self) -> u64 {
         self.positions().next().unwrap_or(0)
     }
 

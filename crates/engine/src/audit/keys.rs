@@ -1,10 +1,12 @@
 //! Order references and idempotency keys.
 
+use ordermill_core::event::Subject;
 use ordermill_core::idempotency::Answer;
 use ordermill_core::invariant::Invariant;
 use ordermill_ports::audit::{AuditError, LedgerSnapshot};
 
 use super::books::Books;
+use super::records::RecordBook;
 use super::report::{Finding, Phase, Report};
 use super::stock::StockBook;
 
@@ -14,6 +16,7 @@ pub(super) fn check(
     snapshot: &mut dyn LedgerSnapshot,
     books: &mut Books,
     stock: &StockBook,
+    records: &RecordBook,
     report: &mut Report<'_>,
 ) -> Result<(), AuditError> {
     report.begin(Phase::Keys, None);
@@ -52,7 +55,11 @@ pub(super) fn check(
                 let detail = format!("the idempotency key {key} leads to it, but there is no such product");
                 report.find(Finding::of_product(Invariant::KeysLeadToOrders, &level.product_id, &detail));
             }
-            Answer::Order(_) | Answer::Stock(_) => {}
+            Answer::Record(id) if !records.knows(id) => {
+                let detail = format!("the idempotency key {key} leads to it, but there is no such record");
+                report.find(Finding::about(Invariant::KeysLeadToOrders, &Subject::Record(id), &detail));
+            }
+            Answer::Order(_) | Answer::Stock(_) | Answer::Record(_) => {}
         }
         Ok(())
     })

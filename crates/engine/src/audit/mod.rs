@@ -15,15 +15,20 @@
 //! **What is told once.** An order whose own records contradict each other is reported for that alone: what the outside stores
 //! should hold for it cannot be told from such records.
 //!
-//! Memory: about 64 bytes for an order with two payment operations and one mail, and a small record for each product.
+//! Memory: about 64 bytes for an order with two payment operations and one mail, 24 for a record of the queue, and a little for each
+//! product.
 
 mod archive;
 mod books;
+mod customers;
+mod history;
 mod keys;
 mod mails;
 mod orders;
+mod parcels;
 mod provider;
 mod recheck;
+mod records;
 mod report;
 mod stock;
 mod totals;
@@ -36,6 +41,7 @@ use ordermill_ports::audit::{AuditError, LedgerSnapshot, ProviderEntry, StoredMa
 use archive::ArchiveCheck;
 use books::Books;
 use recheck::Suspects;
+use records::{RecordBook, RecordCheck};
 use report::Report;
 pub use report::{Finding, Phase, Progress};
 use stock::StockBook;
@@ -53,8 +59,19 @@ pub type ReadProvider<'a> = Box<dyn FnMut(&mut Visit<'_, ProviderEntry>) -> Resu
 /// Reads the mail store; told where the committed mails end in the mail file, in bytes, where there is one.
 pub type ReadMails<'a> = Box<dyn FnMut(Option<u64>, &mut Visit<'_, StoredMail>) -> Result<(), AuditError> + 'a>;
 
-/// Reads objects of the archive by key, in the order of the keys; `None` where there is none.
+/// Reads objects by key, in the order of the keys; `None` where there is none.
 pub type ReadObjects<'a> = Box<dyn FnMut(&[String]) -> Result<Vec<Option<Vec<u8>>>, AuditError> + 'a>;
+
+/// Gives the keys of all objects below a prefix, in no promised order.
+pub type ListObjects<'a> = Box<dyn FnMut(&str, &mut Visit<'_, String>) -> Result<(), AuditError> + 'a>;
+
+/// The objects that records lie in.
+pub struct RecordStore<'a> {
+    /// Reads them.
+    pub read: ReadObjects<'a>,
+    /// Lists them.
+    pub list: ListObjects<'a>,
+}
 
 /// What is audited. A store that is `None` cannot be read from here; it is not compared, and the totals say so.
 pub struct Parts<'a> {
@@ -66,6 +83,8 @@ pub struct Parts<'a> {
     pub mails: Option<ReadMails<'a>>,
     /// The archive.
     pub archive: Option<ReadObjects<'a>>,
+    /// The objects of records.
+    pub records: Option<RecordStore<'a>>,
 }
 
 /// Before the second look: time for a backend whose reads trail its commits.
@@ -88,7 +107,7 @@ pub fn run(
         report.find(Finding::new(Invariant::StorageIntact, problem));
     }
     let mailbox_end = snapshot.mailbox_end()?;
-    let mut books = read_ledger(snapshot.as_mut(), parts.archive.as_mut(), &mut report, &mut suspects)?;
+    let (mut books, records) = read_ledger(snapshot.as_mut(), parts, &mut report, &mut suspects)?;
     // The outside stores take long to read, and a ledger cannot tidy up behind a snapshot that is held open.
     drop(snapshot);
     match parts.provider.as_mut() {
@@ -102,6 +121,10 @@ pub fn run(
     if parts.archive.is_none() {
         report.totals.not_compared.push("archive");
     }
+    match parts.records.as_mut() {
+        Some(store) => records::compare_objects(&mut store.list, &records, &mut report, &mut suspects)?,
+        None => report.totals.not_compared.push("records"),
+    }
     if !suspects.is_empty() {
         std::thread::sleep(SETTLE);
         recheck::run(parts, suspects, &books, &mut report)?;
@@ -109,16 +132,54 @@ pub fn run(
     Ok(report.totals)
 }
 
-/// Judges what the ledger holds by itself, and its archive beside it, as only here every order is at hand with its events.
+/// Judges what the ledger holds by itself, and the objects it names beside it, as only here everything is at hand with its events.
 fn read_ledger(
     snapshot: &mut dyn LedgerSnapshot,
+    parts: &mut Parts<'_>,
+    report: &mut Report<'_>,
+    suspects: &mut Suspects,
+) -> Result<(Books, RecordBook), AuditError> {
+    let mut stock = StockBook::default();
+    let mut books = read_orders(snapshot, parts.archive.as_mut(), &mut stock, report, suspects)?;
+    report.begin(Phase::Products, None);
+    snapshot.each_product(&mut |history| {
+        report.step();
+        stock.check(&history, report);
+        Ok(())
+    })?;
+    stock.finish(report);
+    report.begin(Phase::Customers, None);
+    snapshot.each_customer(&mut |history| {
+        report.step();
+        customers::check(&history, report);
+        Ok(())
+    })?;
+    report.begin(Phase::Parcels, None);
+    snapshot.each_parcel(&mut |history| {
+        report.step();
+        parcels::check(&history, report);
+        Ok(())
+    })?;
+    report.begin(Phase::Records, None);
+    let mut records = RecordCheck::new(parts.records.as_mut().map(|store| &mut store.read));
+    snapshot.each_record(&mut |history| {
+        report.step();
+        records.add(&history, report)
+    })?;
+    let records = records.finish(report)?;
+    keys::check(snapshot, &mut books, &stock, &records, report)?;
+    Ok((books, records))
+}
+
+fn read_orders(
+    snapshot: &mut dyn LedgerSnapshot,
     read_objects: Option<&mut ReadObjects<'_>>,
+    stock: &mut StockBook,
     report: &mut Report<'_>,
     suspects: &mut Suspects,
 ) -> Result<Books, AuditError> {
     let total = snapshot.order_count()?;
     let mut books = Books::with_capacity(total);
-    let mut stock = StockBook::default();
     let mut archive = ArchiveCheck::new(read_objects);
     report.begin(Phase::Orders, Some(total));
     snapshot.each_order(&mut |history| {
@@ -132,13 +193,5 @@ fn read_ledger(
         }
     })?;
     archive.finish(report, suspects)?;
-    report.begin(Phase::Products, None);
-    snapshot.each_product(&mut |history| {
-        report.step();
-        stock.check(&history, report);
-        Ok(())
-    })?;
-    stock.finish(report);
-    keys::check(snapshot, &mut books, &stock, report)?;
     Ok(books)
 }

@@ -5,6 +5,7 @@ use ordermill_core::invariant::{Invariant, check_order};
 use ordermill_core::order::Order;
 use ordermill_ports::audit::{OrderHistory, OrderRow};
 
+use super::history::find_gap;
 use super::report::{Finding, Report};
 
 /// What one order's own records show.
@@ -25,7 +26,7 @@ pub(super) fn judge(history: &OrderHistory, report: &mut Report<'_>) -> Judged {
     if let Some(order) = &order {
         report.totals.add_order(order);
     }
-    if let Some(detail) = find_gap(history) {
+    if let Some(detail) = find_gap(&Subject::Order(history.id), &history.events) {
         report.of_order(Invariant::EventsWithoutGap, history.id, &detail);
         return Judged { order, comparable: false, stock_known: false };
     }
@@ -71,19 +72,6 @@ const fn is_sum(invariant: Invariant) -> bool {
 /// Folds an order's events.
 pub(super) fn fold(history: &OrderHistory) -> Option<Order> {
     Order::fold(history.id, history.events.iter().map(|recorded| (&recorded.event, recorded.at)))
-}
-
-/// The first place where the events are not counted one by one.
-fn find_gap(history: &OrderHistory) -> Option<String> {
-    for (expected, recorded) in (1_u32..).zip(&history.events) {
-        if recorded.version != expected {
-            return Some(format!("version {} where version {expected} should be", recorded.version));
-        }
-        if recorded.subject != Subject::Order(history.id) {
-            return Some(format!("version {expected} is an event of something else"));
-        }
-    }
-    None
 }
 
 fn row_differs(row: &OrderRow, order: &Order) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ordermill_core::id::OrderId;
+use ordermill_core::id::{OrderId, RecordId};
 use ordermill_core::invariant::Invariant;
 use ordermill_ports::audit::{AuditError, OrderHistory, ProviderEntry};
 
@@ -10,6 +10,7 @@ use super::archive::SuspectObject;
 use super::books::{Books, ExpectedOperation, expected_mails, expected_operations};
 use super::mails::{MailName, report_unknown as report_unknown_mail};
 use super::provider::{Accounted, account_for, contradiction, report_unknown as report_unknown_entry};
+use super::records::report_unknown as report_unknown_object;
 use super::report::{Phase, Report};
 use super::{OpenLedger, Parts, ReadObjects, archive, orders};
 
@@ -25,11 +26,17 @@ pub(super) struct Suspects {
     pub(super) mails: Vec<MailName>,
     /// Objects that differ.
     pub(super) archive: Vec<SuspectObject>,
+    /// Objects of records that the ledger does not have, with their keys.
+    pub(super) records: Vec<(RecordId, String)>,
 }
 
 impl Suspects {
     pub(super) const fn is_empty(&self) -> bool {
-        self.provider.is_empty() && self.mails.is_empty() && self.archive.is_empty()
+        self.count() == 0
+    }
+
+    const fn count(&self) -> usize {
+        self.provider.len() + self.mails.len() + self.archive.len() + self.records.len()
     }
 }
 
@@ -40,8 +47,7 @@ pub(super) fn run(
     books: &Books,
     report: &mut Report<'_>,
 ) -> Result<(), AuditError> {
-    let count = suspects.provider.len() + suspects.mails.len() + suspects.archive.len();
-    report.begin(Phase::SecondLook, Some(count as u64));
+    report.begin(Phase::SecondLook, Some(suspects.count() as u64));
     // Stable sorts: entries of one order stay as the journal has them.
     suspects.provider.sort_by_key(|entry| entry.key.order_id);
     suspects.mails.sort_by_key(|name| name.order_id);
@@ -53,6 +59,9 @@ pub(super) fn run(
         for objects in suspects.archive.chunks(OBJECTS_AT_ONCE) {
             look_at_objects(&mut parts.ledger, read, objects, report)?;
         }
+    }
+    if !suspects.records.is_empty() {
+        look_for_records(&mut parts.ledger, &suspects.records, report)?;
     }
     Ok(())
 }
@@ -150,4 +159,24 @@ fn look_at_objects(
         }
         Ok(())
     })
+}
+
+/// A record is in the ledger before its object is written, so a newer snapshot has the record of every object that was found.
+fn look_for_records(
+    open: &mut OpenLedger<'_>,
+    objects: &[(RecordId, String)],
+    report: &mut Report<'_>,
+) -> Result<(), AuditError> {
+    let mut missing: BTreeSet<RecordId> = objects.iter().map(|(id, _)| *id).collect();
+    open()?.each_record(&mut |history| {
+        missing.remove(&history.id);
+        Ok(())
+    })?;
+    for (id, key) in objects {
+        report.step();
+        if missing.contains(id) {
+            report_unknown_object(*id, key, report);
+        }
+    }
+    Ok(())
 }

@@ -1,6 +1,9 @@
 //! What the audit says while it runs.
 
-use ordermill_core::id::{OrderId, ProductId};
+use std::fmt::Display;
+
+use ordermill_core::event::Subject;
+use ordermill_core::id::{CustomerId, OrderId, ParcelId, ProductId, RecordId};
 use ordermill_core::invariant::{Invariant, Violation};
 use serde::{Serialize, Serializer};
 
@@ -18,6 +21,15 @@ pub struct Finding {
     /// The product it is about, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub product_id: Option<ProductId>,
+    /// The customer it is about, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_id: Option<CustomerId>,
+    /// The parcel it is about, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parcel_id: Option<ParcelId>,
+    /// The record it is about, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record_id: Option<RecordId>,
     /// What was found; names what it is about.
     pub detail: String,
 }
@@ -31,27 +43,47 @@ impl Finding {
     /// A finding about the whole.
     #[must_use]
     pub const fn new(invariant: Invariant, detail: String) -> Self {
-        Self { invariant, order_id: None, product_id: None, detail }
+        Self {
+            invariant,
+            order_id: None,
+            product_id: None,
+            customer_id: None,
+            parcel_id: None,
+            record_id: None,
+            detail,
+        }
+    }
+
+    /// A finding about one order, product, customer, parcel or record; its kind and id go before the detail.
+    #[must_use]
+    pub fn about(invariant: Invariant, subject: &Subject, detail: &str) -> Self {
+        let kind = subject.kind().as_str();
+        let named = |id: &dyn Display| Self::new(invariant, format!("{kind} {id}: {detail}"));
+        match subject {
+            Subject::Order(id) => Self { order_id: Some(*id), ..named(id) },
+            Subject::Product(id) => Self { product_id: Some(id.clone()), ..named(id) },
+            Subject::Customer(id) => Self { customer_id: Some(id.clone()), ..named(id) },
+            Subject::Parcel(id) => Self { parcel_id: Some(id.clone()), ..named(id) },
+            Subject::Record(id) => Self { record_id: Some(*id), ..named(id) },
+        }
     }
 
     /// A finding about one order; its id goes before the detail.
     #[must_use]
     pub fn of_order(invariant: Invariant, order_id: OrderId, detail: &str) -> Self {
-        let detail = format!("order {order_id}: {detail}");
-        Self { invariant, order_id: Some(order_id), product_id: None, detail }
+        Self::about(invariant, &Subject::Order(order_id), detail)
     }
 
     /// A finding about one product; its id goes before the detail.
     #[must_use]
     pub fn of_product(invariant: Invariant, product_id: &ProductId, detail: &str) -> Self {
-        let detail = format!("product {product_id}: {detail}");
-        Self { invariant, order_id: None, product_id: Some(product_id.clone()), detail }
+        Self::about(invariant, &Subject::Product(product_id.clone()), detail)
     }
 
     /// What the core found in an order by itself.
     pub(super) fn of_violation(order_id: OrderId, violation: Violation) -> Self {
         let Violation { invariant, detail } = violation;
-        Self { invariant, order_id: Some(order_id), product_id: None, detail }
+        Self { order_id: Some(order_id), ..Self::new(invariant, detail) }
     }
 }
 
@@ -64,13 +96,21 @@ pub enum Phase {
     Orders,
     /// Products and stock.
     Products,
+    /// Customers.
+    Customers,
+    /// Parcels.
+    Parcels,
+    /// Records, and the objects of those that were stored.
+    Records,
     /// Order references and idempotency keys.
     Keys,
     /// The payment provider's journal.
     Provider,
     /// The mail store.
     Mails,
-    /// Orders that looked wrong, a second time.
+    /// The objects that records lie in.
+    RecordObjects,
+    /// What looked wrong, a second time.
     SecondLook,
 }
 

@@ -5,9 +5,11 @@ use std::collections::{BTreeSet, HashMap};
 use ordermill_core::event::{Event, Subject};
 use ordermill_core::id::ProductId;
 use ordermill_core::invariant::{Invariant, StockTotals};
+use ordermill_core::product::Product;
 use ordermill_core::reservation::Reservation;
 use ordermill_ports::audit::{OrderHistory, ProductHistory};
 
+use super::history::find_gap;
 use super::orders::Judged;
 use super::report::{Finding, Report};
 
@@ -65,7 +67,7 @@ impl StockBook {
         history.events.iter().for_each(|recorded| expected.add_event(&recorded.event));
         let row = history.stock.as_ref().map_or((0, 0, 0), |level| (level.available, level.reserved, level.sold));
         add_to_sum(report, &expected, row);
-        if let Some(detail) = find_gap(history) {
+        if let Some(detail) = find_gap(&Subject::Product(history.id.clone()), &history.events) {
             report.find(Finding::of_product(Invariant::EventsWithoutGap, &history.id, &detail));
             return;
         }
@@ -113,32 +115,20 @@ fn add_to_sum(report: &mut Report<'_>, expected: &StockTotals, row: (i64, i64, i
     sum.sold += i128::from(row.2);
 }
 
-fn find_gap(history: &ProductHistory) -> Option<String> {
-    for (expected, recorded) in (1_u32..).zip(&history.events) {
-        if recorded.version != expected {
-            return Some(format!("version {} where version {expected} should be", recorded.version));
-        }
-        if !matches!(&recorded.subject, Subject::Product(id) if *id == history.id) {
-            return Some(format!("version {expected} is an event of something else"));
-        }
-    }
-    None
-}
-
-/// The catalogue's row must be what the newest `product.put` holds.
+/// The catalogue's row must be what the product's events make of it.
 fn product_differs(history: &ProductHistory) -> Option<String> {
-    let newest = history.events.iter().rev().find_map(|recorded| match &recorded.event {
-        Event::ProductPut(product) => Some(product),
-        _ => None,
-    });
-    match (&history.product, newest) {
+    let folded = history.events.iter().fold(None, |present, recorded| Product::after(present, &recorded.event));
+    match (&history.product, &folded) {
         (Some(row), Some(product)) if row == product => None,
         (None, None) => None,
         (Some(_), None) => Some("its row comes from no event".to_owned()),
         (None, Some(_)) => Some("its events put it into the catalogue, but it has no row".to_owned()),
-        (Some(row), Some(product)) => Some(format!(
-            "its row is version {} at {}, its events make it version {} at {}",
-            row.version, row.price, product.version, product.price
-        )),
+        (Some(row), Some(product)) => {
+            Some(format!("its row is {}, its events make it {}", describe(row), describe(product)))
+        }
     }
+}
+
+fn describe(product: &Product) -> String {
+    format!("version {} at {}{}", product.version, product.price, if product.deleted { ", deleted" } else { "" })
 }

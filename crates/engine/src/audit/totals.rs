@@ -18,12 +18,20 @@ pub struct Totals {
     pub attention: u64,
     /// Orders that are undecided, or with an outside action pending.
     pub open: u64,
-    /// Events of orders and products.
+    /// Events of orders, products, customers, parcels and records.
     pub events: u64,
     /// Money by currency.
     pub money: BTreeMap<&'static str, MoneyTotals>,
     /// Stock of all products together.
     pub stock: StockSum,
+    /// Customers, the deleted ones too.
+    pub customers: u64,
+    /// Parcels.
+    pub parcels: u64,
+    /// Records.
+    pub records: u64,
+    /// Records whose object is written.
+    pub records_stored: u64,
     /// Order references.
     pub order_refs: u64,
     /// Idempotency keys.
@@ -34,6 +42,8 @@ pub struct Totals {
     pub mails: BTreeMap<&'static str, u64>,
     /// Objects in the archive that were compared.
     pub archive_objects: u64,
+    /// Objects that records lie in.
+    pub record_objects: u64,
     /// Outside stores that cannot be read from here.
     pub not_compared: Vec<&'static str>,
     /// Findings by invariant; empty when all is well.
@@ -87,11 +97,16 @@ impl Default for Totals {
             events: 0,
             money: BTreeMap::new(),
             stock: StockSum::default(),
+            customers: 0,
+            parcels: 0,
+            records: 0,
+            records_stored: 0,
             order_refs: 0,
             idempotency_keys: 0,
             provider_entries: 0,
             mails: BTreeMap::new(),
             archive_objects: 0,
+            record_objects: 0,
             not_compared: Vec::new(),
             findings: BTreeMap::new(),
         }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ordermill_core::id::OrderId;
 use ordermill_core::input::{Body, Input};
 use ordermill_core::order::Order;
-use ordermill_core::process::{Role, Step};
+use ordermill_core::process::Step;
 use ordermill_ports::objects::ObjectError;
 use ordermill_ports::queries::Position;
 use ordermill_ports::{Delivery, Submission};
@@ -22,8 +22,6 @@ use crate::worker::{Worker, order_id};
 const WAITING_MAX: usize = 8_192;
 /// How often waiting orders are looked at.
 const TICK: Duration = Duration::from_millis(100);
-/// Longest pause it makes for others at a time.
-const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(worker: Worker) {
     let mut waiting = Waiting::default();
@@ -40,7 +38,7 @@ pub(super) async fn run(worker: Worker) {
             let began = Instant::now();
             let deliveries: Vec<Delivery> = batch.iter().flatten().cloned().collect();
             worker.guard(Step::Archive, &deliveries, archive(&worker, batch)).await;
-            keep_to_share(&worker, began.elapsed()).await;
+            worker.keep_to_share(worker.settings.archive_share_percent, began.elapsed()).await;
             if worker.is_stopping() {
                 return;
             }
@@ -135,13 +133,7 @@ async fn archive(worker: &Worker, batch: Vec<Vec<Delivery>>) {
             Err(error) => submissions.extend(put_off(worker, deliveries, &error)),
         }
     }
-    // One call to a ledger takes a bounded number of submissions.
-    let mut rest = submissions;
-    while !rest.is_empty() {
-        let later = rest.split_off(rest.len().min(ordermill_core::limits::SUBMIT_INPUTS_MAX));
-        worker.commit(rest).await;
-        rest = later;
-    }
+    worker.commit_all(submissions).await;
 }
 
 async fn compose(worker: &Worker, order: &Arc<Order>) -> Result<(String, bytes::Bytes), ObjectError> {
@@ -165,25 +157,4 @@ fn report(order: &Order, deliveries: Vec<Delivery>) -> Vec<Submission> {
 /// Not written: tried again later, in the end a dead letter.
 fn put_off(worker: &Worker, deliveries: Vec<Delivery>, error: &ObjectError) -> Vec<Submission> {
     deliveries.into_iter().map(|delivery| worker.put_off(Step::Archive, delivery, error.to_string())).collect()
-}
-
-/// While orders are on their way, pauses for the rest of the time that is not the archive's: writing and syncing many small files
-/// costs the commits of others their place at the processor and the disk. What is left over is caught up with when it is quiet.
-async fn keep_to_share(worker: &Worker, worked: Duration) {
-    let share = worker.settings.archive_share_percent.clamp(1, 100);
-    if share < 100 && orders_are_on_their_way(worker).await {
-        let pause = worked.mul_f64(f64::from(100 - share) / f64::from(share)).min(PAUSE_MAX);
-        // Stopping ends the pause.
-        let _ = tokio::time::timeout(pause, worker.stopped()).await;
-    }
-}
-
-async fn orders_are_on_their_way(worker: &Worker) -> bool {
-    for role in [Role::Payments, Role::Notifications] {
-        // A bus that cannot say is no bus to be hard on.
-        if worker.parts.bus.lag(role).await.map_or(true, |lag| lag.events > 0) {
-            return true;
-        }
-    }
-    false
 }

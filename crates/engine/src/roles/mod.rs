@@ -4,7 +4,9 @@ mod archive;
 mod inventory;
 mod notifications;
 mod payments;
+mod records;
 mod sweeper;
+mod tracking;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -47,9 +49,11 @@ fn run(worker: Worker) -> Option<BoxFuture<'static, ()>> {
         Role::Payments => Some(payments::run(worker).boxed()),
         Role::Inventory => Some(inventory::run(worker).boxed()),
         Role::Notifications => Some(notifications::run(worker).boxed()),
+        Role::Tracking => Some(tracking::run(worker).boxed()),
         Role::Archive => Some(archive::run(worker).boxed()),
+        Role::Records => Some(records::run(worker).boxed()),
         Role::Sweeper => Some(sweeper::run(worker).boxed()),
-        Role::Api | Role::Tracking => None,
+        Role::Api => None,
     }
 }
 

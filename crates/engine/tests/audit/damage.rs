@@ -12,7 +12,7 @@ use serde_json::json;
 use super::world::{World, customer, healthy, raise};
 
 /// Damages a healthy world, and expects findings of this one rule.
-async fn breaks(invariant: Invariant, damage: impl FnOnce(&mut World)) {
+pub async fn breaks(invariant: Invariant, damage: impl FnOnce(&mut World)) {
     let mut world = healthy().await;
     damage(&mut world);
     let (totals, findings) = world.audit();

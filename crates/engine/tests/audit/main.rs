@@ -5,6 +5,8 @@
 mod damage;
 mod live;
 mod records;
+mod subject_damage;
+mod subjects;
 mod world;
 
 use world::healthy;
@@ -21,7 +23,7 @@ async fn a_healthy_ledger_has_no_findings_and_its_totals_add_up() {
     assert_eq!((status("delivered"), status("reserved"), status("placed")), (1, 2, 1));
     assert_eq!(totals.rejected, [("out_of_stock", 1), ("payment_declined", 1)].into());
     assert_eq!((totals.attention, totals.open), (1, 3));
-    assert_eq!((totals.order_refs, totals.idempotency_keys), (11, 12));
+    assert_eq!((totals.order_refs, totals.idempotency_keys), (11, 13));
     let money = totals.money["USD"];
     assert_eq!(money.authorized, money.held + money.captured + money.voided + money.expired);
     assert_eq!(money.captured, money.kept + money.refunded);
@@ -33,5 +35,7 @@ async fn a_healthy_ledger_has_no_findings_and_its_totals_add_up() {
     assert_eq!(totals.mails.values().sum::<u64>(), world.mails.len() as u64);
     assert_eq!(totals.archive_objects, world.objects.len() as u64);
     assert_eq!(totals.provider_entries, world.provider.len() as u64);
+    assert_eq!((totals.customers, totals.parcels), (2, 2));
+    assert_eq!((totals.records, totals.records_stored, totals.record_objects), (5, 3, 3));
     assert!(totals.not_compared.is_empty());
 }

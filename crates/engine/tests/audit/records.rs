@@ -1,15 +1,20 @@
 //! A ledger's records, copied, so that a test can damage them.
 
 use ordermill_core::event::{Event, Recorded};
-use ordermill_core::id::{OrderId, OrderRef, ProductId};
+use ordermill_core::id::{OrderId, OrderRef, ProductId, RecordId};
 use ordermill_core::idempotency::Record;
-use ordermill_ports::audit::{AuditError, LedgerSnapshot, OrderHistory, OrderRow, ProductHistory};
+use ordermill_ports::audit::{
+    AuditError, CustomerHistory, LedgerSnapshot, OrderHistory, OrderRow, ParcelHistory, ProductHistory, RecordHistory,
+};
 
 /// Everything a snapshot gives.
 #[derive(Clone, Default)]
 pub struct Records {
     pub orders: Vec<OrderHistory>,
     pub products: Vec<ProductHistory>,
+    pub customers: Vec<CustomerHistory>,
+    pub parcels: Vec<ParcelHistory>,
+    pub records: Vec<RecordHistory>,
     pub refs: Vec<(OrderRef, OrderId)>,
     pub keys: Vec<(String, Record)>,
     pub mailbox_end: Option<u64>,
@@ -19,30 +24,14 @@ pub struct Records {
 impl Records {
     pub fn of(snapshot: &mut dyn LedgerSnapshot) -> Self {
         let mut records = Self { mailbox_end: snapshot.mailbox_end().unwrap(), ..Self::default() };
-        let Self { orders, products, refs, keys, .. } = &mut records;
-        let read = snapshot.each_order(&mut |order| {
-            orders.push(order);
-            Ok(())
-        });
-        let read = read.and_then(|()| {
-            snapshot.each_product(&mut |product| {
-                products.push(product);
-                Ok(())
-            })
-        });
-        let read = read.and_then(|()| {
-            snapshot.each_order_ref(&mut |order_ref, id| {
-                refs.push((order_ref, id));
-                Ok(())
-            })
-        });
-        let read = read.and_then(|()| {
-            snapshot.each_key(&mut |key, record| {
-                keys.push((key.to_owned(), record));
-                Ok(())
-            })
-        });
-        read.unwrap();
+        let Self { orders, products, customers, parcels, records: of_queue, refs, keys, .. } = &mut records;
+        snapshot.each_order(&mut |order| keep(orders, order)).unwrap();
+        snapshot.each_product(&mut |product| keep(products, product)).unwrap();
+        snapshot.each_customer(&mut |customer| keep(customers, customer)).unwrap();
+        snapshot.each_parcel(&mut |parcel| keep(parcels, parcel)).unwrap();
+        snapshot.each_record(&mut |record| keep(of_queue, record)).unwrap();
+        snapshot.each_order_ref(&mut |order_ref, id| keep(refs, (order_ref, id))).unwrap();
+        snapshot.each_key(&mut |key, record| keep(keys, (key.to_owned(), record))).unwrap();
         records
     }
 
@@ -57,6 +46,18 @@ impl Records {
     pub fn product(&mut self, id: &str) -> &mut ProductHistory {
         let id = ProductId::new(id).unwrap();
         self.products.iter_mut().find(|product| product.id == id).expect("the product is in the ledger")
+    }
+
+    pub fn customer(&mut self, id: &str) -> &mut CustomerHistory {
+        self.customers.iter_mut().find(|customer| customer.id.as_str() == id).expect("the customer is in the ledger")
+    }
+
+    pub fn parcel(&mut self, id: &str) -> &mut ParcelHistory {
+        self.parcels.iter_mut().find(|parcel| parcel.id.as_str() == id).expect("the parcel is in the ledger")
+    }
+
+    pub fn record(&mut self, id: RecordId) -> &mut RecordHistory {
+        self.records.iter_mut().find(|record| record.id == id).expect("the record is in the ledger")
     }
 
     /// The order's event of this type, of which there is one.
@@ -77,6 +78,11 @@ impl Records {
     }
 }
 
+fn keep<T>(list: &mut Vec<T>, entry: T) -> Result<(), AuditError> {
+    list.push(entry);
+    Ok(())
+}
+
 impl LedgerSnapshot for Records {
     fn each_order(&mut self, visit: &mut dyn FnMut(OrderHistory) -> Result<(), AuditError>) -> Result<(), AuditError> {
         self.orders.iter().cloned().try_for_each(visit)
@@ -87,6 +93,27 @@ impl LedgerSnapshot for Records {
         visit: &mut dyn FnMut(ProductHistory) -> Result<(), AuditError>,
     ) -> Result<(), AuditError> {
         self.products.iter().cloned().try_for_each(visit)
+    }
+
+    fn each_customer(
+        &mut self,
+        visit: &mut dyn FnMut(CustomerHistory) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError> {
+        self.customers.iter().cloned().try_for_each(visit)
+    }
+
+    fn each_parcel(
+        &mut self,
+        visit: &mut dyn FnMut(ParcelHistory) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError> {
+        self.parcels.iter().cloned().try_for_each(visit)
+    }
+
+    fn each_record(
+        &mut self,
+        visit: &mut dyn FnMut(RecordHistory) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError> {
+        self.records.iter().cloned().try_for_each(visit)
     }
 
     fn each_order_ref(

@@ -9,18 +9,19 @@ use ordermill_core::input::{Admission, Body, Input, Key, MailResult, PaymentAnsw
 use ordermill_core::intake::{OrderDraft, ProductDraft};
 use ordermill_core::mail::message_id;
 use ordermill_core::order::{Order, Status};
+use ordermill_core::parcel::ParcelStatus;
 use ordermill_core::payment::{DeclineReason, OperationKind, PaymentKey, PaymentRequest, due_request};
 use ordermill_core::policy::Policy;
-use ordermill_core::shipment::ParcelStatus;
 use ordermill_embedded::memory::MemoryLedger;
 use ordermill_engine::archive_object::ArchiveObject;
-use ordermill_engine::audit::{self, Finding, Parts, Totals};
+use ordermill_engine::audit::{self, Finding, Parts, RecordStore, Totals};
 use ordermill_ports::audit::{ProviderEntry, StoredMail};
 use ordermill_ports::clock::SystemClock;
 use ordermill_ports::{Clock, Ledger, Queries, Source};
 use serde_json::{Value, json};
 
 use super::records::Records;
+use super::subjects::add_subjects;
 
 /// What the ledger and the outside hold.
 #[derive(Clone, Default)]
@@ -29,6 +30,7 @@ pub struct World {
     pub provider: Vec<ProviderEntry>,
     pub mails: Vec<StoredMail>,
     pub objects: BTreeMap<String, Vec<u8>>,
+    pub record_objects: BTreeMap<String, Vec<u8>>,
     /// Orders by the name the shop gave them.
     pub orders: BTreeMap<&'static str, OrderId>,
 }
@@ -66,6 +68,13 @@ impl World {
             provider: Some(Box::new(|visit| self.provider.iter().cloned().try_for_each(visit))),
             mails: Some(Box::new(|_, visit| self.mails.iter().cloned().try_for_each(visit))),
             archive: Some(Box::new(|keys| Ok(keys.iter().map(|key| self.objects.get(key).cloned()).collect()))),
+            records: Some(RecordStore {
+                read: Box::new(|keys| Ok(keys.iter().map(|key| self.record_objects.get(key).cloned()).collect())),
+                list: Box::new(|prefix, visit| {
+                    let keys = self.record_objects.keys().filter(|key| key.starts_with(prefix));
+                    keys.cloned().try_for_each(visit)
+                }),
+            }),
         };
         let mut findings = Vec::new();
         let totals = audit::run(&mut parts, &mut |_| {}, &mut |finding| findings.push(finding.clone())).unwrap();
@@ -75,8 +84,8 @@ impl World {
 
 /// The ledger at work, with the world it fills.
 pub struct Shop {
-    ledger: Arc<MemoryLedger>,
-    world: World,
+    pub ledger: Arc<MemoryLedger>,
+    pub world: World,
     mail_end: u64,
     next_id: u8,
 }
@@ -206,6 +215,7 @@ impl Shop {
 /// One order of every fate, all in balance.
 pub async fn healthy() -> World {
     let mut shop = Shop::open().await;
+    add_subjects(&mut shop).await;
     let paid = shop.place("paid", "kettle", 2, "ok", true).await;
     let mute = shop.place("mute", "kettle", 1, "ok", false).await;
     let declined = shop.place("declined", "kettle", 1, "declined", true).await;

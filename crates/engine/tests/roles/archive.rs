@@ -6,7 +6,8 @@ use ordermill_core::order::Status;
 use ordermill_core::policy::Policy;
 use ordermill_engine::archive_object::ArchiveObject;
 
-use crate::world::{Provider, World, is_archived};
+use crate::gateways::Provider;
+use crate::world::{World, is_archived};
 
 #[tokio::test]
 async fn changes_in_quick_succession_make_one_object_and_later_ones_rewrite_it() {

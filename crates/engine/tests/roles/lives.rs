@@ -3,7 +3,8 @@ use std::sync::atomic::Ordering;
 use ordermill_core::order::Status;
 use ordermill_core::policy::Policy;
 
-use crate::world::{Provider, World};
+use crate::gateways::Provider;
+use crate::world::World;
 
 #[tokio::test]
 async fn a_role_that_begins_again_takes_up_what_its_former_life_was_handed() {

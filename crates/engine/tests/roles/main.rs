@@ -3,7 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod archive;
+mod audited;
+mod damaged;
+mod gateways;
 mod lives;
 mod notifications;
 mod payments;
+mod reads;
+mod records;
+mod tracking;
 mod world;

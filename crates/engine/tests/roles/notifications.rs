@@ -6,7 +6,8 @@ use ordermill_core::order::Status;
 use ordermill_core::policy::Policy;
 use ordermill_engine::Settings;
 
-use crate::world::{Provider, World};
+use crate::gateways::Provider;
+use crate::world::World;
 
 #[tokio::test]
 async fn a_mail_whose_commit_failed_is_taken_back_and_sent_once() {

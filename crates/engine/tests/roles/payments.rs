@@ -9,7 +9,8 @@ use ordermill_core::policy::Policy;
 use ordermill_core::process::Step;
 use ordermill_ports::payments::PaymentError;
 
-use crate::world::{Provider, World, yes};
+use crate::gateways::{Provider, yes};
+use crate::world::World;
 
 #[tokio::test]
 async fn an_order_goes_all_the_way() {

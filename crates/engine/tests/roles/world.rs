@@ -1,186 +1,28 @@
 //! A ledger in memory with roles on it, and gateways that do as a test tells them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use bytes::Bytes;
+use ordermill_core::Timestamp;
 use ordermill_core::event::{Event, EventType};
-use ordermill_core::id::{OrderId, ProviderRef};
-use ordermill_core::input::{Admission, Body, Input, PaymentAnswer, PutProduct};
+use ordermill_core::id::OrderId;
+use ordermill_core::input::{Admission, Body, Input, PutProduct};
 use ordermill_core::intake::OrderDraft;
 use ordermill_core::order::{Order, Status};
-use ordermill_core::payment::{PaymentKey, PaymentRequest};
 use ordermill_core::policy::Policy;
 use ordermill_core::process::Role;
 use ordermill_embedded::memory::MemoryLedger;
 use ordermill_engine::{Parts, Running, Settings, Templates, start};
-use ordermill_ports::clock::{SystemClock, SystemRandom};
-use ordermill_ports::mailer::{Mail, MailError, Receipt};
-use ordermill_ports::objects::ObjectError;
-use ordermill_ports::payments::PaymentError;
-use ordermill_ports::{Ledger, Mailer, Objects, Outcome, Payments, Queries, Random, Source, Submission, SubmitError};
-use parking_lot::Mutex;
+use ordermill_ports::clock::SystemRandom;
+use ordermill_ports::{Bus, Ledger, Outcome, Queries, Random, Source};
 use serde_json::json;
 
+use crate::gateways::{Ahead, Postbox, Provider, Shelf, Shuffled, Unreliable};
+use crate::reads::Reads;
+
 /// Roles that a test runs.
-pub const ROLES: [Role; 5] = [Role::Payments, Role::Inventory, Role::Notifications, Role::Archive, Role::Sweeper];
-
-type Script = dyn Fn(&PaymentRequest, u32) -> Result<PaymentAnswer, PaymentError> + Send + Sync;
-
-/// A provider that answers from a script: the request, and how often this key was asked before.
-pub struct Provider {
-    pub script: Box<Script>,
-    pub asked: Mutex<BTreeMap<PaymentKey, u32>>,
-    /// How long calls of orders paid by `slow` take.
-    pub slow: Duration,
-}
-
-impl Provider {
-    pub fn new(
-        script: impl Fn(&PaymentRequest, u32) -> Result<PaymentAnswer, PaymentError> + Send + Sync + 'static,
-    ) -> Self {
-        Self { script: Box::new(script), asked: Mutex::default(), slow: Duration::from_secs(30) }
-    }
-
-    pub fn willing() -> Self {
-        Self::new(|_, _| Ok(yes()))
-    }
-}
-
-pub fn yes() -> PaymentAnswer {
-    PaymentAnswer::Succeeded { provider_ref: ProviderRef::new("p-1").unwrap() }
-}
-
-#[async_trait]
-impl Payments for Provider {
-    async fn perform(&self, request: &PaymentRequest) -> Result<PaymentAnswer, PaymentError> {
-        let before = {
-            let mut asked = self.asked.lock();
-            let count = asked.entry(request.key).or_default();
-            *count += 1;
-            *count - 1
-        };
-        if request.method.as_str() == "slow" {
-            tokio::time::sleep(self.slow).await;
-        }
-        (self.script)(request, before)
-    }
-
-    async fn look_up(&self, _: &PaymentKey) -> Result<Option<PaymentAnswer>, PaymentError> {
-        Ok(None)
-    }
-}
-
-/// A mail store in memory that can be told to fail, and that counts its length as a mail file does.
-#[derive(Default)]
-pub struct Postbox {
-    pub mails: Mutex<Vec<String>>,
-    /// How many calls are still answered "not now".
-    pub failures: AtomicU32,
-    pub rolled_back: AtomicU32,
-}
-
-#[async_trait]
-impl Mailer for Postbox {
-    async fn deliver(&self, mails: &[Mail]) -> Vec<Result<Receipt, MailError>> {
-        let failing =
-            self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-        let deliver = |mail: &Mail| {
-            if failing {
-                return Err(MailError::Unavailable("the postbox is full".to_owned()));
-            }
-            let mut stored = self.mails.lock();
-            stored.push(mail.message_id.clone());
-            Ok(Receipt { mailbox_end: Some(stored.len() as u64) })
-        };
-        mails.iter().map(deliver).collect()
-    }
-
-    async fn roll_back(&self, mailbox_end: Option<u64>) -> Result<(), MailError> {
-        self.rolled_back.fetch_add(1, Ordering::SeqCst);
-        self.mails.lock().truncate(usize::try_from(mailbox_end.unwrap_or(0)).unwrap());
-        Ok(())
-    }
-
-    fn batch_max(&self) -> usize {
-        64
-    }
-
-    fn is_exactly_once(&self) -> bool {
-        true
-    }
-}
-
-/// An object store in memory that counts its writes.
-#[derive(Default)]
-pub struct Shelf {
-    pub objects: Mutex<BTreeMap<String, Bytes>>,
-    pub writes: AtomicU32,
-    pub failures: AtomicU32,
-}
-
-#[async_trait]
-impl Objects for Shelf {
-    async fn put(&self, objects: Vec<(String, Bytes)>) -> Vec<Result<(), ObjectError>> {
-        let failing =
-            self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-        let put = |(key, bytes)| {
-            if failing {
-                return Err(ObjectError("the shelf is full".to_owned()));
-            }
-            self.writes.fetch_add(1, Ordering::SeqCst);
-            self.objects.lock().insert(key, bytes);
-            Ok(())
-        };
-        objects.into_iter().map(put).collect()
-    }
-
-    async fn get(&self, key: &str) -> Result<Option<Bytes>, ObjectError> {
-        Ok(self.objects.lock().get(key).cloned())
-    }
-
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, ObjectError> {
-        Ok(self.objects.lock().keys().filter(|key| key.starts_with(prefix)).cloned().collect())
-    }
-}
-
-/// A ledger whose commits of mail results can be made to fail.
-pub struct Unreliable {
-    pub inner: Arc<MemoryLedger>,
-    /// How many such commits still fail.
-    pub failures: AtomicU32,
-    /// How many reservations still panic.
-    pub panics: AtomicU32,
-}
-
-#[async_trait]
-impl Ledger for Unreliable {
-    async fn submit(&self, source: Source, submissions: Vec<Submission>) -> Vec<Result<Outcome, SubmitError>> {
-        let is_mail = |entry: &Submission| matches!(entry.input.body, Body::MailResult { .. });
-        let fail = submissions.iter().any(is_mail)
-            && self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-        if fail {
-            let lost = |_| Err(SubmitError::NotCommitted { reason: "the disk is full".to_owned() });
-            return submissions.into_iter().map(lost).collect();
-        }
-        let is_reservation = |entry: &Submission| matches!(entry.input.body, Body::Reserve { .. });
-        let panics = submissions.iter().any(is_reservation)
-            && self.panics.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-        assert!(!panics, "a defect of the ledger");
-        self.inner.submit(source, submissions).await
-    }
-
-    async fn ready(&self) -> Result<(), String> {
-        self.inner.ready().await
-    }
-
-    async fn close(&self) {
-        self.inner.close().await;
-    }
-}
+pub const ROLES: [Role; 7] =
+    [Role::Payments, Role::Inventory, Role::Notifications, Role::Tracking, Role::Archive, Role::Records, Role::Sweeper];
 
 /// Everything together.
 pub struct World {
@@ -189,6 +31,8 @@ pub struct World {
     pub provider: Arc<Provider>,
     pub postbox: Arc<Postbox>,
     pub shelf: Arc<Shelf>,
+    pub clock: Arc<Ahead>,
+    pub reads: Arc<Reads>,
     running: Option<Running>,
 }
 
@@ -208,31 +52,48 @@ impl World {
     }
 
     pub async fn with_settings(provider: Provider, policy: Policy, settings: Settings) -> Self {
-        let memory = MemoryLedger::new(policy, Arc::new(SystemClock), 10_000);
-        let ledger =
-            Arc::new(Unreliable { inner: Arc::clone(&memory), failures: AtomicU32::new(0), panics: AtomicU32::new(0) });
-        let mut world = Self {
+        let mut world = Self::idle(provider, policy).await;
+        world.start(settings);
+        world
+    }
+
+    /// The same with no roles at work yet.
+    pub async fn idle(provider: Provider, policy: Policy) -> Self {
+        let clock: Arc<Ahead> = Arc::default();
+        let memory = MemoryLedger::new(policy, Arc::clone(&clock) as _, 10_000);
+        let world = Self {
+            ledger: Arc::new(Unreliable::over(Arc::clone(&memory))),
+            reads: Arc::new(Reads::of(Arc::clone(&memory))),
             memory,
-            ledger,
             provider: Arc::new(provider),
             postbox: Arc::default(),
             shelf: Arc::default(),
+            clock,
             running: None,
         };
         world.put_product().await;
-        world.running = Some(start(world.parts(), settings, &ROLES));
         world
+    }
+
+    pub fn start(&mut self, settings: Settings) {
+        self.running = Some(start(self.parts(), settings, &ROLES));
+    }
+
+    /// Starts the roles on a bus that doubles and reverses what it hands out.
+    pub fn start_shuffled(&mut self) {
+        let parts = Parts { bus: Arc::new(Shuffled(Arc::clone(&self.memory))), ..self.parts() };
+        self.running = Some(start(parts, Self::settings(), &ROLES));
     }
 
     fn parts(&self) -> Parts {
         Parts {
             ledger: Arc::clone(&self.ledger) as _,
-            queries: Arc::clone(&self.memory) as _,
+            queries: Arc::clone(&self.reads) as _,
             bus: Arc::clone(&self.memory) as _,
             payments: Arc::clone(&self.provider) as _,
             mailer: Arc::clone(&self.postbox) as _,
             objects: Arc::clone(&self.shelf) as _,
-            clock: Arc::new(SystemClock),
+            clock: Arc::clone(&self.clock) as _,
             random: Arc::new(SystemRandom::default()),
             templates: Arc::new(Templates::load(None).unwrap()),
         }
@@ -262,14 +123,20 @@ impl World {
 
     /// The same by a customer with this address, or without one.
     pub async fn place_for(&self, payment_method: &str, email: Option<&str>) -> OrderId {
+        self.place_as(payment_method, email, None).await
+    }
+
+    /// The same under a reference of the shop.
+    pub async fn place_as(&self, payment_method: &str, email: Option<&str>, order_ref: Option<&str>) -> OrderId {
         let draft: OrderDraft = serde_json::from_value(json!({
             "customer_id": "c",
             "customer_email": email,
+            "order_ref": order_ref,
             "payment_method": payment_method,
             "lines": [{ "product_id": "P1", "quantity": 1 }],
         }))
         .unwrap();
-        let id = SystemRandom::default().order_id(ordermill_core::Timestamp::now());
+        let id = SystemRandom::default().order_id(Timestamp::now());
         self.submit(Body::Place(Box::new(draft.check(id, Admission::Refuse).unwrap()))).await;
         id
     }
@@ -281,6 +148,19 @@ impl World {
     pub async fn events(&self, id: OrderId) -> Vec<EventType> {
         let events = self.memory.order_events(id, 0).await.unwrap();
         events.iter().map(|event| event.recorded.event.kind()).collect()
+    }
+
+    /// Waits until the role has dealt with everything there is for it.
+    pub async fn wait_until_done(&self, role: Role) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let lag = self.memory.lag(role).await.unwrap();
+            if lag.events == 0 && lag.parked == 0 {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{role:?} is behind: {lag:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Waits until the order is as wanted.

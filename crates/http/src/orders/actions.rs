@@ -2,14 +2,14 @@
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use ordermill_core::event::Remedy;
 use ordermill_core::id::check_text;
 use ordermill_core::input::{Body as InputBody, Input};
 use ordermill_core::intake::Violation;
 use ordermill_core::limits::{AMOUNT_MINOR_MAX, TEXT_CHARS_MAX};
 use ordermill_ports::Source;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::body::read_optional_json;
@@ -75,7 +75,7 @@ pub(crate) async fn cancel(
     let asked: CancelRequest = read_optional_json(&state, &parts.headers, body, &INVALID_REQUEST).await?;
     let reason = words("reason", asked.reason)?.unwrap_or_else(|| REASON_DEFAULT.into());
     let meaning = ("cancel", order_id, &*reason);
-    let input = keyed(&parts.headers, InputBody::Cancel { order_id, reason: reason.clone() }, &meaning)?;
+    let input = idempotency::keyed(&parts.headers, InputBody::Cancel { order_id, reason: reason.clone() }, &meaning)?;
     answer(&state, input, StatusCode::OK).await
 }
 
@@ -102,7 +102,7 @@ pub(crate) async fn refund(
     let reason = words("reason", asked.reason)?.unwrap_or_else(|| REASON_DEFAULT.into());
     let meaning = ("refund", order_id, amount_minor, &*reason);
     let refund = InputBody::Refund { order_id, amount_minor, reason: reason.clone() };
-    let input = keyed(&parts.headers, refund, &meaning)?;
+    let input = idempotency::keyed(&parts.headers, refund, &meaning)?;
     answer(&state, input, StatusCode::ACCEPTED).await
 }
 
@@ -120,7 +120,7 @@ pub(crate) async fn retry(
     let (parts, body) = request.into_parts();
     let NoContent {} = read_optional_json(&state, &parts.headers, body, &INVALID_REQUEST).await?;
     let retry = InputBody::ClearAttention { order_id, remedy: Remedy::Retried, note: None };
-    let input = keyed(&parts.headers, retry, &("retry", order_id))?;
+    let input = idempotency::keyed(&parts.headers, retry, &("retry", order_id))?;
     answer(&state, input, StatusCode::OK).await
 }
 
@@ -142,7 +142,7 @@ pub(crate) async fn resolve(
     let asked: ResolveRequest = read_optional_json(&state, &parts.headers, body, &INVALID_REQUEST).await?;
     let note = words("note", asked.note)?;
     let resolve = InputBody::ClearAttention { order_id, remedy: Remedy::Resolved, note: note.clone() };
-    let input = keyed(&parts.headers, resolve, &("resolve", order_id, note))?;
+    let input = idempotency::keyed(&parts.headers, resolve, &("resolve", order_id, note))?;
     answer(&state, input, StatusCode::OK).await
 }
 
@@ -155,11 +155,6 @@ pub(crate) fn words(field: &str, text: Option<String>) -> Result<Option<Box<str>
         Ok(()) => Ok(Some(text.into())),
         Err(error) => Err(Problem::violations(&INVALID_REQUEST, vec![Violation::new(field, error.to_string())])),
     }
-}
-
-fn keyed(headers: &HeaderMap, body: InputBody, meaning: &impl Serialize) -> Result<Input, Problem> {
-    let key = idempotency::key(headers)?;
-    Ok(Input::new(body).with_key(idempotency::with_fingerprint(key, meaning)))
 }
 
 /// Submits, and answers with the order as it is now.

@@ -2,7 +2,6 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use http::header::ACCEPT;
 use http::{HeaderMap, StatusCode};
 use ordermill_core::event::Placement;
 use ordermill_ports::queries::Committed;
@@ -10,6 +9,7 @@ use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::cloud_event::CloudEvent;
+use crate::live;
 use crate::openapi::OrderProblems;
 use crate::orders::{read, stream};
 use crate::problem::Problem;
@@ -26,15 +26,19 @@ pub(crate) struct OrderEvents<'a> {
     events: Events<'a>,
 }
 
-struct Events<'a> {
-    source: &'a str,
-    events: &'a [Committed],
-    placement: &'a Placement,
+/// The events of one subject.
+pub(crate) struct Events<'a> {
+    /// The installation.
+    pub source: &'a str,
+    /// The events.
+    pub events: &'a [Committed],
+    /// The placement of the order, where it is one.
+    pub placement: Option<&'a Placement>,
 }
 
 impl Serialize for Events<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let dressed = |committed| CloudEvent::new(self.source, committed, Some(self.placement));
+        let dressed = |committed| CloudEvent::new(self.source, committed, self.placement);
         serializer.collect_seq(self.events.iter().map(dressed))
     }
 }
@@ -58,17 +62,11 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let after = params.parse("after", |text| text.parse().ok(), "must be the sequence of an event");
     params.finish()?;
-    if wants_stream(&headers) {
+    if live::is_wanted(&headers) {
         return stream::open(&state, id, after, &headers).await;
     }
     let order = read::find(&state, id).await?;
     let events = state.app.queries.order_events(id, after.unwrap_or(0)).await?;
-    let events = Events { source: &state.app.settings.event_source, events: &events, placement: &order.placement };
+    let events = Events { source: &state.app.settings.event_source, events: &events, placement: Some(&order.placement) };
     Ok(json(StatusCode::OK, &OrderEvents { events }))
-}
-
-fn wants_stream(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let mut types = values.flat_map(|value| value.split(','));
-    types.any(|entry| entry.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream"))
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use http::header::LOCATION;
+use http::header::{LOCATION, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use ordermill_core::input::{Admission, Body as InputBody, Input, Key};
 use ordermill_core::intake::OrderDraft;
@@ -72,7 +72,9 @@ pub(crate) async fn place(State(state): State<Shared>, request: Request) -> Resp
     let answer = match body::media_type(&parts.headers) {
         MediaType::Json => place_one(&state, &parts.headers, body).await,
         MediaType::Ndjson => bulk::place_many(&state, &parts.headers, body),
-        MediaType::Other => Err(body::unsupported(&parts.headers, "application/json or application/x-ndjson")),
+        MediaType::Xml | MediaType::Other => {
+            Err(body::unsupported(&parts.headers, "application/json or application/x-ndjson"))
+        }
     };
     answer.unwrap_or_else(IntoResponse::into_response)
 }
@@ -91,9 +93,9 @@ impl Placing {
         Frame::of_route(ROUTE, Shared::clone(state), Self(Shared::clone(state)))
     }
 
-    /// Whether a request is for it.
+    /// Whether a request is for it. What a page of another origin sends goes through the router, which answers for such.
     pub fn takes<B>(request: &http::Request<B>) -> bool {
-        request.method() == Method::POST && request.uri().path() == ROUTE
+        request.method() == Method::POST && request.uri().path() == ROUTE && !request.headers().contains_key(ORIGIN)
     }
 }
 
@@ -115,7 +117,6 @@ impl Service<Request> for Placing {
 async fn place_one(state: &Inner, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {
     let key = idempotency::key(headers)?;
     let draft: OrderDraft = body::read_json(state, headers, body, &INVALID_ORDER).await?;
-    let has_key = key.is_some();
     let order_id = state.app.random.order_id(state.app.clock.now());
     let request = draft
         .check(order_id, Admission::Refuse)
@@ -139,8 +140,11 @@ async fn place_one(state: &Inner, headers: &HeaderMap, body: Body) -> Result<Res
         let applied = HeaderValue::from_str(&format!("wait={}", wait.as_secs()));
         response.headers_mut().insert(PREFERENCE_APPLIED, applied.expect("digits are a header value"));
     }
-    if has_key {
-        response.headers_mut().insert(IDEMPOTENCY_KEY_EXPIRES, expiry(state, order));
+    if let Some(expires_at) = outcome.key_expires_at {
+        let expires_at = HeaderValue::from_str(&expires_at.to_string());
+        response
+            .headers_mut()
+            .insert(IDEMPOTENCY_KEY_EXPIRES, expires_at.expect("an instant in RFC 3339 is a header value"));
     }
     idempotency::mark_replayed(&mut response, outcome.replayed);
     set_address(&mut response, order);
@@ -156,7 +160,7 @@ pub(crate) fn order_of(outcome: &Outcome) -> Result<&Arc<Order>, Problem> {
 }
 
 /// The order as its first event left it: what a request and all its repetitions are answered with.
-fn as_placed(order: &Arc<Order>) -> Arc<Order> {
+pub(crate) fn as_placed(order: &Arc<Order>) -> Arc<Order> {
     if order.version == 1 {
         return Arc::clone(order);
     }
@@ -190,12 +194,6 @@ async fn decision(state: &Inner, order: &Order, wait: Duration) -> Result<Option
         decided.evolve(&committed.recorded.event, committed.recorded.at);
     }
     Ok(Some(decided))
-}
-
-fn expiry(state: &Inner, order: &Order) -> HeaderValue {
-    let expires = order.created_at.saturating_add(state.app.settings.idempotency_ttl);
-    let expires = expires.unwrap_or(ordermill_core::Timestamp::MAX).to_string();
-    HeaderValue::from_str(&expires).expect("an instant in RFC 3339 is a header value")
 }
 
 fn set_address(response: &mut Response, order: &Order) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use ordermill_core::id::{CustomerId, OrderId};
 use ordermill_core::order::{Order, Status};
@@ -105,13 +105,7 @@ pub(crate) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let order = find(&state, id).await?;
-    let mut response = if etag::is_unchanged(&headers, order.version.into()) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        json(StatusCode::OK, &OrderView::new(&order))
-    };
-    etag::set(&mut response, order.version.into());
-    Ok(response)
+    Ok(etag::answer_read(&headers, order.version.into(), &OrderView::new(&order)))
 }
 
 /// The order of this id.

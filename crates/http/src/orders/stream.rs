@@ -2,29 +2,19 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use bytes::Bytes;
-use futures_util::stream;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue};
-use ordermill_core::event::Placement;
+use http::HeaderMap;
+use ordermill_core::event::{Placement, Subject};
 use ordermill_core::id::OrderId;
-use ordermill_ports::queries::{Committed, QueryError};
+use ordermill_ports::queries::{Committed, Queries, QueryError};
 
-use crate::admission::Room;
-use crate::cloud_event::CloudEvent;
-use crate::error_code::INVALID_QUERY;
+use crate::live::{self, Followed};
 use crate::openapi::{OrderProblems, StreamProblems};
 use crate::orders::read;
 use crate::problem::Problem;
 use crate::query::{OrderPath, Params};
 use crate::state::Shared;
-
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-/// Tells proxies of the nginx kind not to hold the stream back.
-const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Follow the events of an order.
 ///
@@ -63,83 +53,30 @@ pub(crate) async fn open(
     after: Option<u32>,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let last_seen = match headers.get(LAST_EVENT_ID) {
-        None => None,
-        Some(value) => {
-            let last: Option<u32> = value.to_str().ok().and_then(|text| text.trim().parse().ok());
-            let wrong = || Problem::field(&INVALID_QUERY, "Last-Event-ID", "must be the sequence of an event");
-            Some(last.ok_or_else(wrong)?)
-        }
-    };
-    let room = state.admission.stream()?;
+    let begin = live::begin(state, headers, after)?;
     let order = read::find(state, id).await?;
-    let follower = Follower {
-        state: Shared::clone(state),
-        id,
-        placement: Arc::clone(&order.placement),
-        seen: last_seen.or(after).unwrap_or(0),
-        _room: room,
-    };
-    let pieces = stream::unfold(Some(follower), |follower| async move {
-        let mut follower = follower?;
-        match follower.next().await {
-            Ok(piece) => piece.map(|piece| (Ok(piece), Some(follower))),
-            // The client comes back with the last id it has seen, which is what it should do when the ledger cannot be read.
-            Err(error) => {
-                tracing::warn!(%error, order_id = %follower.id, "live stream ended");
-                Some((Err(error), None))
-            }
-        }
-    });
-    let mut response = Response::new(Body::from_stream(pieces));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
-    Ok(response)
+    Ok(live::follow(state, begin, FollowedOrder { id, placement: Arc::clone(&order.placement) }))
 }
 
-struct Follower {
-    state: Shared,
+struct FollowedOrder {
     id: OrderId,
     placement: Arc<Placement>,
-    /// The newest event that was sent.
-    seen: u32,
-    _room: Room,
 }
 
-impl Follower {
-    /// The next piece of the stream: events, or a sign of life. `None` when the server is closing.
-    async fn next(&mut self) -> Result<Option<Bytes>, QueryError> {
-        let queries = &self.state.app.queries;
-        let events = queries.order_events(self.id, self.seen).await?;
-        if !events.is_empty() {
-            return Ok(Some(self.write(&events)));
-        }
-        tokio::select! {
-            changed = queries.order_changed(self.id, self.seen) => {
-                changed?;
-                let events = queries.order_events(self.id, self.seen).await?;
-                Ok(Some(self.write(&events)))
-            }
-            () = tokio::time::sleep(self.state.app.settings.stream_keep_alive) => Ok(Some(Bytes::from_static(b":\n\n"))),
-            () = self.state.closed() => Ok(None),
-        }
+impl Followed for FollowedOrder {
+    fn subject(&self) -> Subject {
+        Subject::Order(self.id)
     }
 
-    fn write(&mut self, events: &[Committed]) -> Bytes {
-        let mut out = Vec::with_capacity(events.len() * 512);
-        for committed in events {
-            let recorded = &committed.recorded;
-            let head = format!("id: {}\nevent: {}\ndata: ", recorded.version, recorded.event.kind().name());
-            out.extend_from_slice(head.as_bytes());
-            let event = CloudEvent::new(&self.state.app.settings.event_source, committed, Some(&self.placement));
-            // JSON written by serde holds no line ends, so the event is one line of data.
-            serde_json::to_writer(&mut out, &event)
-                .expect("an event is plain data with text keys, which always serializes");
-            out.extend_from_slice(b"\n\n");
-            self.seen = self.seen.max(recorded.version);
-        }
-        out.into()
+    fn placement(&self) -> Option<&Placement> {
+        Some(&self.placement)
+    }
+
+    async fn events(&self, queries: &dyn Queries, after: u32) -> Result<Vec<Committed>, QueryError> {
+        queries.order_events(self.id, after).await
+    }
+
+    async fn changed(&self, queries: &dyn Queries, after: u32) -> Result<(), QueryError> {
+        queries.order_changed(self.id, after).await.map(drop)
     }
 }

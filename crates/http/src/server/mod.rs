@@ -73,7 +73,13 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future) -> Re
     drop(listener);
     server.state.close();
     tracing::info!(drain_timeout_s = drain_timeout.as_secs(), "no new connections; ending what is under way");
-    if tokio::time::timeout(drain_timeout, server.graceful.shutdown()).await.is_err() {
+    let state = Shared::clone(&server.state);
+    // Also what goes on behind connections that are gone: the ledger is closed after this.
+    let drained = async {
+        server.graceful.shutdown().await;
+        state.errands_done().await;
+    };
+    if tokio::time::timeout(drain_timeout, drained).await.is_err() {
         tracing::warn!("requests were cut off, as they took longer than the drain timeout");
     }
     drop(abort);

@@ -50,6 +50,28 @@ async fn changes_may_name_the_version_they_expect() {
 }
 
 #[tokio::test]
+async fn a_deleted_product_is_not_sold_and_shown_to_those_who_ask() {
+    let shop = Shop::new();
+    shop.stock("chair", 10).await;
+    shop.stock("table", 10).await;
+    let delete = async |headers: &[(&str, &str)]| shop.send(Method::DELETE, "/v1/products/chair", headers, "").await;
+    delete(&[("if-match", "\"9\"")]).await.assert_problem(412, "version_conflict");
+    let gone = delete(&[("if-match", "\"1\"")]).await;
+    assert_eq!((gone.status.as_u16(), gone.header("etag"), &gone.json()["deleted"]), (200, "\"2\"", &json!(true)));
+    assert_eq!(delete(&[]).await.json(), gone.json(), "deleting again changes nothing");
+    shop.get("/v1/products/chair").await.assert_problem(404, "product_not_found");
+    assert_eq!(shop.get("/v1/products/chair?deleted=true").await.json(), gone.json());
+    shop.post("/v1/orders", order("chair", 1)).await.assert_problem(422, "unknown_product");
+    let listed = async |query: &str| shop.get(&format!("/v1/products{query}")).await.json()["products"].as_array().unwrap().len();
+    assert_eq!((listed("").await, listed("?deleted=true").await), (1, 2));
+    shop.send(Method::DELETE, "/v1/products/lamp", &[], "").await.assert_problem(404, "product_not_found");
+    let back = shop.put("/v1/products/chair", &[("if-none-match", "*")], product_body()).await;
+    assert_eq!((back.status.as_u16(), back.header("etag"), back.json().get("deleted")), (200, "\"3\"", None));
+    assert_eq!(shop.get("/v1/stock/chair").await.json()["available"], 10, "its stock stayed");
+    shop.place("chair").await;
+}
+
+#[tokio::test]
 async fn products_that_are_none() {
     let shop = Shop::new();
     let with = |field: &str, value: Value| {

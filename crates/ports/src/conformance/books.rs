@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use ordermill_core::Timestamp;
+use ordermill_core::customer::Customer;
 use ordermill_core::event::{Event, Recorded, Subject};
 use ordermill_core::facts::Facts;
-use ordermill_core::id::{IdempotencyKey, OrderId, OrderRef, ProductId};
-use ordermill_core::idempotency::{Answer, Record, RefRecord};
+use ordermill_core::id::{CustomerId, IdempotencyKey, OrderId, OrderRef, ParcelId, ProductId, RecordId};
+use ordermill_core::idempotency::{self, Answer, RefRecord};
 use ordermill_core::invariant::{StockTotals, check_order};
 use ordermill_core::order::{Order, Status};
+use ordermill_core::parcel::Parcel;
 use ordermill_core::product::Product;
+use ordermill_core::record::Record;
 use ordermill_core::reservation::Reservation;
 use ordermill_core::stock::{StockChange, StockLevel};
 
@@ -24,10 +27,18 @@ pub struct Books {
     pub products: BTreeMap<ProductId, Product>,
     /// The stock of every product that ever had any.
     pub stock: BTreeMap<ProductId, StockLevel>,
+    /// Every customer.
+    pub customers: BTreeMap<CustomerId, Customer>,
+    /// Every parcel.
+    pub parcels: BTreeMap<ParcelId, Parcel>,
+    /// The parcels in the order of their first events.
+    pub parcels_by_age: Vec<ParcelId>,
+    /// Every record.
+    pub records: BTreeMap<RecordId, Record>,
     /// The greatest end of a mail in the local mail file.
     pub mailbox_end: Option<u64>,
     order_refs: BTreeMap<OrderRef, RefRecord>,
-    keys: BTreeMap<IdempotencyKey, Record>,
+    keys: BTreeMap<IdempotencyKey, idempotency::Record>,
     versions: BTreeMap<Subject, u32>,
     totals: BTreeMap<ProductId, StockTotals>,
 }
@@ -44,13 +55,41 @@ impl Books {
         match &recorded.subject {
             Subject::Order(id) => self.take_of_order(*id, &recorded.event, recorded.at),
             Subject::Product(id) => self.take_of_product(id, &recorded.event),
+            Subject::Customer(id) => {
+                let customer = Customer::after(self.customers.remove(id), &recorded.event);
+                let customer = customer.expect("a customer's first event is customer.put");
+                assert_eq!(customer.version, recorded.version, "each event of a customer is a change");
+                self.customers.insert(id.clone(), customer);
+            }
+            Subject::Parcel(id) => self.take_of_parcel(id, &recorded.event, recorded.at),
+            Subject::Record(id) => self.take_of_record(*id, &recorded.event, recorded.at),
         }
+    }
+
+    fn take_of_parcel(&mut self, id: &ParcelId, event: &Event, at: Timestamp) {
+        if let Some(parcel) = self.parcels.get_mut(id) {
+            parcel.evolve(event, at);
+            return;
+        }
+        let parcel = Parcel::begin(id.clone(), event, at).expect("a parcel's first event is tracking.moved");
+        self.parcels.insert(id.clone(), parcel);
+        self.parcels_by_age.push(id.clone());
+    }
+
+    fn take_of_record(&mut self, id: RecordId, event: &Event, at: Timestamp) {
+        if let Some(record) = self.records.get_mut(&id) {
+            record.evolve(event, at);
+            return;
+        }
+        let record = Record::fold(id, [(event, at)]).expect("a record's first event is record.received");
+        self.records.insert(id, record);
     }
 
     fn take_of_product(&mut self, id: &ProductId, event: &Event) {
         let available = match event {
-            Event::ProductPut(product) => {
-                self.products.insert(id.clone(), product.clone());
+            Event::ProductPut(_) | Event::ProductDeleted(_) => {
+                let product = Product::after(self.products.remove(id), event);
+                self.products.insert(id.clone(), product.expect("what is deleted was put before"));
                 return;
             }
             Event::StockSet(set) => set.to - set.from,
@@ -98,7 +137,7 @@ impl Books {
     }
 
     /// Keeps the record of a key, which is in no event.
-    pub fn keep(&mut self, key: IdempotencyKey, record: Record) {
+    pub fn keep(&mut self, key: IdempotencyKey, record: idempotency::Record) {
         self.keys.insert(key, record);
     }
 
@@ -190,12 +229,24 @@ impl Facts for BooksAt<'_> {
         self.books.stock.get(id)
     }
 
-    fn idempotency(&self, key: &IdempotencyKey) -> Option<&Record> {
+    fn idempotency(&self, key: &IdempotencyKey) -> Option<&idempotency::Record> {
         let record = self.books.keys.get(key)?;
         let undecided = match &record.answer {
             Answer::Order(id) => self.order(*id).is_some_and(|order| order.status.is_undecided()),
-            Answer::Stock(_) => false,
+            Answer::Stock(_) | Answer::Record(_) => false,
         };
         (undecided || record.expires_at > self.now).then_some(record)
+    }
+
+    fn customer(&self, id: &CustomerId) -> Option<&Customer> {
+        self.books.customers.get(id)
+    }
+
+    fn parcel(&self, id: &ParcelId) -> Option<&Parcel> {
+        self.books.parcels.get(id)
+    }
+
+    fn record(&self, id: RecordId) -> Option<&Record> {
+        self.books.records.get(&id)
     }
 }

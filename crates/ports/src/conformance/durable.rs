@@ -6,15 +6,16 @@ use jiff::SignedDuration;
 use ordermill_core::input::{Body, Input, MailResult};
 use ordermill_core::mail::MailKind;
 use ordermill_core::order::Status;
+use ordermill_core::parcel::{ParcelStatus, ReportRefusal, Verdict};
 use ordermill_core::process::Role;
 use ordermill_core::refusal::Refusal;
 
 use crate::bus::{Delivery, Lag};
 use crate::conformance::ledger::property::random_history;
-use crate::conformance::shop::{Shop, key, succeeded};
+use crate::conformance::shop::{Shop, customer, key, minute, product, record, stored, succeeded};
 use crate::conformance::{Harness, Settings};
 use crate::ledger::{Source, Submission, SubmitError};
-use crate::queries::Position;
+use crate::queries::{Deleted, Position, RecordFilter};
 
 /// A random history through which the ledger is closed and opened again and again is the same as any other.
 pub async fn a_random_history_survives_reopening(harness: &dyn Harness) {
@@ -157,6 +158,60 @@ pub async fn sums_outlive_the_process(harness: &dyn Harness) {
     shop.drive(undecided[0], Status::Confirmed).await;
     shop.place(&[("apple", 1)]).await;
     shop.audit().await;
+}
+
+/// Customers, parcels, records and deleted products are what they were after reopening, in every list, and go on from there.
+pub async fn what_is_beside_orders_outlives_the_process(harness: &dyn Harness) {
+    let shop = Shop::open(harness).await;
+    shop.sell("apple", 10).await;
+    shop.sell("pear", 10).await;
+    let gone = Body::DeleteProduct { product_id: product("pear"), expected_version: None };
+    shop.ask(Input::new(gone)).await.expect("it is there");
+    for id in ["c-1", "c-2"] {
+        shop.put_customer(shop.customer(id)).await;
+    }
+    let gone = Body::DeleteCustomer { customer_id: customer("c-2"), expected_version: None };
+    shop.ask_customer(gone).await.expect("they are there");
+    for (minutes, status) in (0..).zip(&ParcelStatus::ALL[..3]) {
+        for id in ["p-1", "p-2"] {
+            shop.track(id, *status, minutes).await;
+        }
+    }
+    shop.track("p-1", ParcelStatus::PickedUp, 1).await;
+    let (first, _) = shop.track("p-1", ParcelStatus::PickedUp, 9).await;
+    let keyed = |shop: &Shop| {
+        let take = Body::TakeRecord(Box::new(shop.record("text")));
+        Input::new(take).with_key(Some(key("key-1", "the text")))
+    };
+    let taken = record(&shop.ask(keyed(&shop)).await.expect("taken"));
+    let second = shop.take_record("another").await;
+    let done = |record_id| Body::RecordStored { record_id, stored: stored(1) };
+    let (second, _) = shop.ask_record(done(second.id)).await;
+    let told = shop.receive_all(Role::Tracking).await;
+    let feed = shop.feed(Position(0)).await;
+
+    let shop = shop.reopen(harness).await;
+    assert_eq!(shop.feed(Position(0)).await, feed, "positions and events are what they were");
+    shop.audit().await;
+    assert_eq!(shop.list_customers(Deleted::Hidden, 10).await.len(), 1);
+    assert_eq!(shop.list_parcels(&[ParcelStatus::DeliveryIssue], 1).await.len(), 2);
+    let stored_ones = RecordFilter { stored: Some(true), ..RecordFilter::default() };
+    assert_eq!(shop.list_records(stored_ones, 1).await, [second]);
+    assert_eq!(shop.receive_all(Role::Tracking).await, told);
+    assert_eq!(shop.receive_all(Role::Records).await.len(), 2);
+    assert_eq!(shop.track("p-1", ParcelStatus::PickedUp, 0).await.1, Verdict::Duplicate);
+    let again = shop.track("p-1", ParcelStatus::PickedUp, 9).await;
+    assert_eq!(again, (first, Verdict::Refused(ReportRefusal::OutOfOrder)), "kept once, also now");
+    let (delivered, verdict) = shop.track("p-1", ParcelStatus::Delivered, 10).await;
+    assert_eq!((verdict, delivered.delivered_at), (Verdict::Moved, Some(minute(10))));
+    let twin = shop.ask(keyed(&shop)).await.expect("answered as before");
+    assert_eq!((record(&twin), twin.replayed), (taken.clone(), true));
+    assert!(shop.ask_record(done(taken.id)).await.1);
+    assert_eq!(shop.put_customer(shop.customer("c-2")).await.0.version, 3);
+    assert!(shop.ask(shop.placing(&[("pear", 1)])).await.is_err());
+    shop.sell("pear", 10).await;
+    shop.place(&[("pear", 1)]).await;
+    shop.reopen(harness).await.audit().await;
 }
 
 /// What was answered before the close is there, whatever was under way.

@@ -24,6 +24,14 @@ macro_rules! ledger_suite {
                 a_retry_without_a_wait_comes_at_once, a_settlement_may_come_twice, an_effect_takes_its_delivery_along,
                 a_retry_wakes_the_receiver, an_unchanged_input_settles, parked_deliveries_hold_up_nothing, roles_settle_apart,
             }
+            bus::stale {
+                a_redriven_delivery_is_not_settled_from_before, a_word_on_an_earlier_try_changes_nothing,
+                a_word_on_what_is_settled_changes_nothing, what_is_back_can_still_be_settled,
+            }
+            bus::subjects {
+                a_move_is_parked_given_up_and_redriven, a_move_wakes_the_receiver, a_record_is_told_once,
+                tracking_hears_of_moves_alone,
+            }
             ledger::admission {
                 a_decided_order_makes_room, an_order_beyond_the_room_is_refused_after_a_wait, everything_else_passes,
                 what_fits_is_taken,
@@ -35,6 +43,10 @@ macro_rules! ledger_suite {
             }
             ledger::closing {
                 a_closed_ledger_takes_nothing, whoever_is_under_way_is_answered, whoever_waits_for_room_is_told,
+            }
+            ledger::customers {
+                a_customer_put_again_changes_nothing, a_deleted_customer_can_be_put_again,
+                customer_changes_are_guarded_by_version, customers_of_one_call_follow_each_other,
             }
             ledger::deadlines {
                 a_reservation_expires, a_state_that_lasts_is_reported_once, an_unknown_answer_ends_in_attention,
@@ -52,15 +64,30 @@ macro_rules! ledger_suite {
                 a_void_that_finds_the_money_taken, an_answer_to_a_past_attempt_is_passed_over, cancel_races_with_capture,
                 every_result_may_come_twice,
             }
+            ledger::parcels {
+                a_parcel_is_apart_from_its_order, a_parcel_takes_so_many_events, a_refused_report_is_kept_once,
+                an_older_report_is_late, concurrent_reports_move_a_parcel_once, equal_instants_are_not_late,
+                parcels_interleave_in_one_call, reports_of_one_call_follow_each_other, the_carriers_states_decide,
+                the_same_report_again_is_a_duplicate,
+            }
             ledger::process {
                 a_declined_payment_rejects, a_refused_capture_undoes_everything, an_order_goes_all_the_way,
                 an_unknown_answer_is_found_out, an_unknown_order_is_refused, attention_is_raised_and_cleared,
                 events_name_their_cause, refunds_never_exceed_what_was_taken, returned_goods_can_be_sold_again,
             }
             ledger::property { random_history_1, random_history_2, random_history_3, }
+            ledger::products {
+                a_deleted_product_can_be_put_again, a_deleted_product_cannot_be_ordered,
+                deletes_are_guarded_by_version,
+            }
+            ledger::records {
+                a_record_is_stored_once, a_record_is_taken_once, an_unknown_record_is_refused,
+                records_of_one_call_follow_each_other, the_same_key_gives_the_first_record,
+            }
             ledger::references {
-                a_contested_reference_has_one_order, a_reference_within_one_call, a_taken_reference_is_refused,
-                the_same_order_id_is_the_same_order, the_same_reference_is_the_same_order,
+                a_contested_reference_has_one_order, a_key_beside_a_known_reference_is_kept,
+                a_reference_within_one_call, a_taken_reference_is_refused, the_same_order_id_is_the_same_order,
+                the_same_reference_is_the_same_order,
             }
             ledger::shortage {
                 a_product_without_stock_is_short, a_reservation_is_all_or_none, a_thousand_at_once_never_oversell,
@@ -71,8 +98,15 @@ macro_rules! ledger_suite {
                 a_product_put_again_changes_nothing, setting_stock_leaves_what_is_held, stock_changes_are_guarded_by_version,
                 stock_opens_once, stock_stays_in_its_range, the_catalogue_decides_what_can_be_ordered,
             }
+            ledger::unpaid {
+                a_paid_order_is_not_called_off, an_unpaid_order_is_called_off, giving_up_races_with_capture,
+                the_first_of_capture_and_giving_up_wins,
+            }
             queries::catalogue {
                 an_unknown_product_is_none, lists_go_by_id,
+            }
+            queries::customer_lists {
+                an_unknown_customer_is_none, customers_are_listed_by_id, deleted_products_are_hidden,
             }
             queries::feed {
                 an_orders_events_are_those_of_the_feed, nothing_is_skipped_while_others_commit,
@@ -85,6 +119,18 @@ macro_rules! ledger_suite {
             queries::orders {
                 events_begin_behind_a_version, every_field_comes_back, orders_are_counted, orders_come_as_asked,
                 reads_see_every_answered_commit, the_end_of_the_mailbox_is_kept,
+            }
+            queries::parcel_waits {
+                a_follower_misses_nothing, a_move_that_comes_is_told_to_all,
+                a_move_that_has_happened_is_given_at_once, a_wait_for_a_parcel_can_be_given_up,
+                a_watcher_sees_the_delivery, growth_is_told, the_head_is_the_newest_position,
+            }
+            queries::parcel_lists {
+                a_move_takes_a_parcel_to_another_list, a_parcels_events_are_those_of_the_feed,
+                an_unknown_parcel_is_none, pages_of_parcels_are_stable, parcels_are_listed_newest_first,
+            }
+            queries::record_lists {
+                an_unknown_record_is_none, every_filter_picks_its_records, storing_does_not_move_a_record,
             }
             queries::waits {
                 a_change_that_comes_is_told_to_all, a_change_that_has_happened_is_given_at_once, a_wait_can_be_given_up,
@@ -101,7 +147,7 @@ macro_rules! durable_suite {
         $crate::conformance_cases! { @module $harness; durable = durable;
             a_random_history_survives_reopening, answers_given_while_closing_are_kept, dead_letters_outlive_the_process,
             keys_and_references_outlive_the_process, orders_go_on_where_they_were, sums_outlive_the_process,
-            unsettled_deliveries_come_again,
+            unsettled_deliveries_come_again, what_is_beside_orders_outlives_the_process,
         }
     };
 }
@@ -112,7 +158,7 @@ macro_rules! durable_suite {
 macro_rules! snapshot_suite {
     ($harness:expr) => {
         $crate::conformance_cases! { @module $harness; snapshot = snapshot;
-            a_snapshot_is_one_moment, a_snapshot_shows_what_is_stored, a_visit_ends_with_an_error,
+            a_snapshot_is_one_moment, a_snapshot_shows_what_is_beside_orders, a_snapshot_shows_what_is_stored, a_visit_ends_with_an_error,
         }
     };
 }

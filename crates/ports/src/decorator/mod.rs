@@ -4,11 +4,13 @@
 //! There is no retrying wrapper: when something is tried again is part of the order process, and is in its table.
 
 pub mod breaker;
+pub mod cached;
 pub mod faulty;
 pub mod metered;
 pub mod timeout;
 
 pub use breaker::Breaker;
+pub use cached::Cached;
 pub use faulty::Faulty;
 pub use metered::Metered;
 pub use timeout::Timeout;

@@ -35,6 +35,33 @@ pub(super) struct Shape {
 /// Makes the requests of one connection.
 pub(super) trait Requests: Send + 'static {
     fn next(&mut self, target: &Target) -> Request<Full<Bytes>>;
+
+    /// What an answer says of the reports in its request; nothing where there are none.
+    ///
+    /// # Errors
+    /// The answer has another shape than expected.
+    fn reports(&mut self, _answer: &Bytes) -> anyhow::Result<Reports> {
+        Ok(Reports::default())
+    }
+}
+
+/// Reports of parcels, by what was answered to each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Reports {
+    /// Moved their parcel.
+    pub(super) moved: u64,
+    /// Were taken and moved nothing: late, or there before.
+    pub(super) idle: u64,
+    /// Could not be.
+    pub(super) refused: u64,
+}
+
+impl std::ops::AddAssign for Reports {
+    fn add_assign(&mut self, other: Self) {
+        self.moved += other.moved;
+        self.idle += other.idle;
+        self.refused += other.refused;
+    }
 }
 
 /// What came of the load.
@@ -56,6 +83,8 @@ pub(super) struct Tally {
     pub(super) unsent: u64,
     /// Of accepted requests in the window, in microseconds.
     pub(super) latency_us: Histogram<u64>,
+    /// Reports in accepted requests in the window.
+    pub(super) reports: Reports,
     /// When the window began.
     pub(super) began: Instant,
     /// When the last answer of the window was there.
@@ -75,6 +104,7 @@ impl Tally {
             broken: 0,
             unsent: 0,
             latency_us: Histogram::new(3)?,
+            reports: Reports::default(),
             began,
             ended: began,
             mails_before: 0,
@@ -88,6 +118,7 @@ impl Tally {
         self.shed += other.shed;
         self.failed += other.failed;
         self.broken += other.broken;
+        self.reports += other.reports;
         self.ended = self.ended.max(other.ended);
         self.latency_us.add(&other.latency_us).context("latencies of two connections cannot be joined")
     }
@@ -196,6 +227,7 @@ async fn connection<R: Requests>(
                     tally.accepted_measured += 1;
                     tally.ended = now;
                     figures::record(&mut tally.latency_us, now.saturating_duration_since(from));
+                    tally.reports += requests.reports(&body)?;
                 }
                 if let (Some(mailbox), Some(order)) = (&mailbox, order_id(&body)) {
                     mailbox.answered(order, now);

@@ -60,12 +60,16 @@ pub(super) async fn own(plan: &Plan, variant: Variant, data: &Path) -> anyhow::R
     server.stop().await?;
     if variant == Variant::Sqlite {
         let stored = plan.stored_before + tally.accepted;
-        // What a stop leaves in the log beside the database is data as well.
-        let bytes_of = |name| std::fs::metadata(data.join(name)).map_or(0, |data| data.len());
-        let bytes = bytes_of("ordermill.db") + bytes_of("ordermill.db-wal");
+        let bytes = database_bytes(data);
         figures.database_bytes_per_order = (stored > 0).then(|| bytes as f64 / stored as f64);
     }
     Ok((figures, tally.accepted))
+}
+
+/// Bytes of the ledger. What a stop leaves in the log beside the database is data as well.
+pub(super) fn database_bytes(data: &Path) -> u64 {
+    let bytes_of = |name| std::fs::metadata(data.join(name)).map_or(0, |data| data.len());
+    bytes_of("ordermill.db") + bytes_of("ordermill.db-wal")
 }
 
 /// Puts the load on a server that takes orders, and waits for the mail of the last one where the mail file is known.
@@ -118,21 +122,26 @@ fn figures(variant: Variant, tally: &Tally) -> Figures {
 }
 
 /// What a server's process had used before its load.
-struct Usage {
+pub(super) struct Usage {
     at: Instant,
     processor: Option<Duration>,
 }
 
 impl Usage {
-    fn of(server: &Server) -> Self {
+    pub(super) fn of(server: &Server) -> Self {
         Self { at: Instant::now(), processor: server.processor_time() }
     }
 
-    /// What it has used since, by what the system says.
-    fn compare(&self, server: &Server, figures: &mut Figures) {
+    /// Cores it has kept in use since, by what the system says.
+    pub(super) fn cores_since(&self, server: &Server) -> Option<f64> {
         let now = Self::of(server);
         let used = now.processor.zip(self.processor).map(|(now, before)| now.saturating_sub(before).as_secs_f64());
-        figures.server_cores = used.map(|used| used / now.at.duration_since(self.at).as_secs_f64());
+        used.map(|used| used / now.at.duration_since(self.at).as_secs_f64())
+    }
+
+    /// What it has used since.
+    fn compare(&self, server: &Server, figures: &mut Figures) {
+        figures.server_cores = self.cores_since(server);
         if let Some((now, peak)) = server.memory() {
             (figures.memory_bytes, figures.memory_peak_bytes) = (Some(now), Some(peak));
         }

@@ -1,4 +1,4 @@
-//! `ordermill bench`: how many orders a second are fulfilled, counted from outside.
+//! `ordermill bench`: how many orders a second are fulfilled, or reports of parcels taken, counted from outside.
 //!
 //! The server runs as a process of its own and is driven over HTTP; an order counts as fulfilled when its mail is in the mail
 //! file. What the server says of itself is not looked at.
@@ -13,6 +13,7 @@ mod print;
 mod scratch;
 mod server;
 mod shop;
+mod tracking;
 mod wire;
 
 use std::io::Write as _;
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use ordermill_core::limits::TRACKING_REPORTS_MAX;
 use serde_json::json;
 
 use figures::{Figures, Series, Variant};
@@ -83,6 +85,12 @@ pub struct Args {
     /// The products for --import; otherwise products.ndjson.gz beside its file
     #[arg(long, value_name = "FILE", requires = "import")]
     import_products: Option<PathBuf>,
+    /// Measure reports of parcels instead of orders, in batches over many parcels that walk from the warehouse to their door
+    #[arg(long, conflicts_with_all = ["rate", "echo", "compare_memory", "prefill", "import"])]
+    tracking: bool,
+    /// Reports in each batch of --tracking
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "tracking", value_parser = batch)]
+    batch: usize,
     /// How often to measure; the run in the middle is shown, with the slowest and the fastest
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
@@ -110,6 +118,13 @@ fn positive(text: &str) -> Result<f64, String> {
     }
 }
 
+fn batch(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if (1..=TRACKING_REPORTS_MAX).contains(&number) => Ok(number),
+        _ => Err(format!("must be from 1 to {TRACKING_REPORTS_MAX}")),
+    }
+}
+
 /// Measures, and prints the figures.
 pub fn run(args: Args, global: &Global) -> Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -119,7 +134,13 @@ pub fn run(args: Args, global: &Global) -> Result<Exit> {
         }
         let mut signals = Signals::install()?;
         let measure = async {
-            if args.import.is_some() { run_import(&args, global).await } else { run_load(&args, global).await }
+            if args.tracking {
+                tracking::run(&args, global).await
+            } else if args.import.is_some() {
+                run_import(&args, global).await
+            } else {
+                run_load(&args, global).await
+            }
         };
         // Dropping the measurement ends its servers and removes their data.
         tokio::select! {

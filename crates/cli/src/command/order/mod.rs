@@ -15,7 +15,7 @@ use anyhow::Result;
 use super::{Global, ServerArgs, block_on};
 use crate::exit::Exit;
 
-pub use show::timeline;
+pub use show::{event_line, timeline};
 
 /// Arguments of `order`.
 #[derive(clap::Args)]

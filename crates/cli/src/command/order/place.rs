@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use ordermill_client::{Client, Placing};
+use ordermill_client::{Client, Error, Placing};
 use serde_json::{Value, json};
 
 use super::{show, watch};
 use crate::command::Global;
 use crate::exit::{Exit, Usage};
 use crate::output;
+
+/// What a mock order is of.
+const SAMPLE_PRODUCT: &str = "PROD001";
 
 /// Arguments of `order place`.
 #[derive(clap::Args)]
@@ -20,12 +23,13 @@ Examples:
   ordermill order place --product tea --quantity 2 --customer ann --email ann@example.com --watch
   ordermill order place --product tea --product pot --quantity 1 --quantity 1 --wait 5
   ordermill order place --file order.json --key shop-4711
+  ordermill order place --mock --watch        after `ordermill product seed`
 
 Payment methods of the sandbox: ok, declined, insufficient_funds, timeout_then_ok, timeout_then_declined, unknown, slow, \
 void_fails, refund_fails, capture_fails.")]
 pub struct Args {
     /// A product to order; may be repeated
-    #[arg(long, value_name = "ID", required_unless_present = "file")]
+    #[arg(long, value_name = "ID", required_unless_present_any = ["file", "mock"])]
     product: Vec<String>,
     /// Units of each product, in the order of --product; 1 where left out
     #[arg(long, value_name = "N")]
@@ -45,6 +49,9 @@ pub struct Args {
     /// An order as JSON instead, `-` for standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["product", "quantity", "customer", "email", "payment_method", "order_ref"])]
     file: Option<PathBuf>,
+    /// A mock order instead: one unit of a sample product, with an address that gets mail
+    #[arg(long, conflicts_with_all = ["file", "product", "quantity", "customer", "email", "payment_method", "order_ref"])]
+    mock: bool,
     /// The idempotency key: the same key with the same order places it once
     #[arg(long, value_name = "TEXT")]
     key: Option<String>,
@@ -60,10 +67,12 @@ pub struct Args {
 pub async fn run(args: Args, client: &Client, global: &Global) -> Result<Exit> {
     let body = match &args.file {
         Some(path) => read(path)?,
+        None if args.mock => mock(),
         None => body(&args)?,
     };
     let placing = Placing { idempotency_key: args.key, wait: args.wait.map(Duration::from_secs) };
-    let order = client.place(&body, &placing).await?;
+    let order = client.place(&body, &placing).await;
+    let order = if args.mock { order.map_err(hint_at_samples)? } else { order? };
     if !args.watch {
         return show::order(&order, global);
     }
@@ -72,6 +81,29 @@ pub async fn run(args: Args, client: &Client, global: &Global) -> Result<Exit> {
     }
     watch::follow(client, &order.order_id, false, global).await?;
     Ok(Exit::Ok)
+}
+
+/// An order such as the samples of the order API and the orchestrator have.
+fn mock() -> Value {
+    json!({
+        "customer_id": "CUST001",
+        "customer_email": "cust001@example.com",
+        "payment_method": "ok",
+        "shipping_address": { "text": "1 Example Street, 12345 Sampletown" },
+        "lines": [{ "product_id": SAMPLE_PRODUCT, "quantity": 1 }],
+        "metadata": { "mock": true },
+    })
+}
+
+/// The sample product may not be there.
+fn hint_at_samples(error: Error) -> anyhow::Error {
+    let is_missing = error.problem().is_some_and(|problem| problem.code() == "unknown_product");
+    let error = anyhow::Error::new(error);
+    if is_missing {
+        error.context("the sample products are not there; add them with `ordermill product seed`")
+    } else {
+        error
+    }
 }
 
 fn body(args: &Args) -> Result<Value> {

@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::output::{self, Align};
 
 /// Fields of events that say nothing to people, or that were shown before.
-const HIDDEN: [&str; 10] = [
+const HIDDEN: [&str; 13] = [
     "lines",
     "fingerprint",
     "correlation_id",
@@ -20,6 +20,9 @@ const HIDDEN: [&str; 10] = [
     "metadata",
     "shipping_address",
     "customer_email",
+    "name",
+    "email",
+    "address",
     "attempt",
     "mailbox_end",
     "provider_ref",
@@ -67,6 +70,11 @@ pub fn line(event: &Event, since: Timestamp) -> String {
     let what = describe(&event.data);
     let line = format!("{}  {after:>+9.3} s  {:<26} {what}", output::time_of_day(event.time), event.kind);
     line.trim_end().to_owned()
+}
+
+/// What happened, without when: `payment.captured  operation capture-1, amount_minor 1999`.
+pub fn event_line(event: &Event) -> String {
+    format!("{:<26} {}", event.kind, describe(&event.data))
 }
 
 /// The plain fields of an event's data.

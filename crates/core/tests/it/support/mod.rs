@@ -1,13 +1,14 @@
 //! What the tests share: a ledger in a few maps, a payment provider with a mind of its own, and the two put together.
 
 pub mod books;
+pub mod kept;
 pub mod mill;
 pub mod model;
 pub mod provider;
 pub mod world;
 
 use ordermill_core::Timestamp;
-use ordermill_core::id::{OrderId, ProductId};
+use ordermill_core::id::{CustomerId, OrderId, ParcelId, ProductId, RecordId};
 use ordermill_core::input::{Admission, Body, PlaceOrder, RequestedLine};
 use ordermill_core::payment::{OperationId, OperationKind};
 use proptest::test_runner::Config;
@@ -21,6 +22,19 @@ pub fn start() -> Timestamp {
 /// The id of the n-th order.
 pub fn order_id(n: u128) -> OrderId {
     OrderId::from_uuid(Uuid::from_u128(n))
+}
+
+/// The id of the n-th record.
+pub fn record_id(n: u128) -> RecordId {
+    RecordId::from_uuid(Uuid::from_u128(n))
+}
+
+pub fn customer(id: &str) -> CustomerId {
+    id.parse().expect("a valid customer id")
+}
+
+pub fn parcel(id: &str) -> ParcelId {
+    id.parse().expect("a valid parcel id")
 }
 
 pub fn product(id: &str) -> ProductId {

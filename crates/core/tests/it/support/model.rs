@@ -8,23 +8,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::SignedDuration;
+use ordermill_core::customer::Customer;
 use ordermill_core::decide::{Decision, decide};
 use ordermill_core::event::{Event, EventType, Remedy};
 use ordermill_core::facts::Facts;
-use ordermill_core::id::{IdempotencyKey, OrderId, OrderRef, ProductId};
-use ordermill_core::idempotency::{Record, RefRecord};
+use ordermill_core::id::{CustomerId, IdempotencyKey, OrderId, OrderRef, ParcelId, ProductId, RecordId};
+use ordermill_core::idempotency::{self, RefRecord};
 use ordermill_core::input::{Body, Input, PaymentAnswer, PaymentResult};
-use ordermill_core::invariant::check_order;
 use ordermill_core::money::{Currency, Money};
 use ordermill_core::order::{Order, Status};
+use ordermill_core::parcel::Parcel;
 use ordermill_core::payment::{DeclineReason, OperationKind, OperationState, PaymentKey, PaymentRequest, due_request};
 use ordermill_core::policy::Policy;
 use ordermill_core::process::Role;
 use ordermill_core::product::Product;
+use ordermill_core::record::Record;
 use ordermill_core::reservation::Reservation;
 use ordermill_core::stock::StockLevel;
 
 use super::provider::{Hold, Mood, Provider};
+
+mod judge;
 
 const UNITS: i64 = 2;
 const PRICE_MINOR: i64 = 1000;
@@ -51,6 +55,8 @@ pub enum Action {
     ReservationExpires,
     GiveUpWaiting,
     Cancel,
+    /// Somebody who waited for the order can wait no longer.
+    CancelUnpaid,
     Refund,
     Retry,
 }
@@ -105,7 +111,19 @@ impl Facts for State {
         Some(&self.stock).filter(|level| &level.product_id == id)
     }
 
-    fn idempotency(&self, _: &IdempotencyKey) -> Option<&Record> {
+    fn idempotency(&self, _: &IdempotencyKey) -> Option<&idempotency::Record> {
+        None
+    }
+
+    fn customer(&self, _: &CustomerId) -> Option<&Customer> {
+        None
+    }
+
+    fn parcel(&self, _: &ParcelId) -> Option<&Parcel> {
+        None
+    }
+
+    fn record(&self, _: RecordId) -> Option<&Record> {
         None
     }
 }
@@ -131,6 +149,7 @@ impl State {
             price: Money { amount_minor: PRICE_MINOR, currency: Currency::USD },
             description: None,
             active: true,
+            deleted: false,
             version: 1,
         };
         let mut world = super::world::World::new(&[("tea", PRICE_MINOR, available)]);
@@ -194,6 +213,7 @@ impl State {
             actions.push(Action::Refund);
         }
         actions.push(Action::Cancel);
+        actions.push(Action::CancelUnpaid);
         actions
     }
 
@@ -205,6 +225,7 @@ impl State {
         match action {
             Action::Again(key) => self.decided(self.answer_to(key), 0, &usual),
             Action::Cancel => self.decided(Body::Cancel { order_id, reason: "changed my mind".into() }, 0, &usual),
+            Action::CancelUnpaid => self.cancelled_unpaid(&usual),
             Action::Retry => {
                 self.decided(Body::ClearAttention { order_id, remedy: Remedy::Retried, note: None }, 0, &usual)
             }
@@ -216,6 +237,15 @@ impl State {
             Action::GiveUpWaiting => self.decided(Body::CheckDeadline { order_id }, 10, &usual),
             of_wire => Some(self.after_wire(of_wire, &usual)),
         }
+    }
+
+    /// Whoever gives up on an order whose money is taken is told so, and nothing changes; before that the order is called off.
+    fn cancelled_unpaid(&self, policy: &Policy) -> Option<Self> {
+        let next =
+            self.decided(Body::CancelUnpaid { order_id: self.order.id, reason: "sync_timeout".into() }, 0, policy);
+        assert_eq!(next.is_some(), self.order.status.is_undecided(), "{:?}", self.order.status);
+        assert!(next.as_ref().is_none_or(|next| next.order.status == Status::Cancelled));
+        next
     }
 
     fn after_wire(&self, action: Action, policy: &Policy) -> Self {
@@ -296,86 +326,5 @@ impl State {
         let hears = |role: Role, kind: EventType| role.reacts_to().contains(&kind);
         self.payments_idle |= hears(Role::Payments, event.kind());
         self.inventory_idle |= hears(Role::Inventory, event.kind());
-    }
-
-    /// What must hold in every state.
-    pub fn violations(&self) -> Vec<String> {
-        let mut found: Vec<String> = check_order(&self.order).iter().map(ToString::to_string).collect();
-        let level = &self.stock;
-        if level.available < 0 || level.reserved < 0 || level.sold < 0 {
-            found.push(format!("stock below nothing: {level:?}"));
-        }
-        // Bounds what the roles need to do: nobody goes looking for work that no event told of.
-        let is_attended = self.payments_idle || !self.payments_waiting.is_empty();
-        if due_request(&self.order).is_some() && !is_attended {
-            found.push("an operation is due, and no delivery is left that would ask for it".to_owned());
-        }
-        if self.order.status == Status::Authorized && !self.inventory_idle {
-            found.push("an order is to be reserved, and no delivery is left that would do it".to_owned());
-        }
-        // The provider refuses first attempts only, so each is tried twice at the most.
-        if self.order.payment.operations.iter().any(|operation| operation.attempt > 2) {
-            found.push("an attempt rose without a refusal of the one before".to_owned());
-        }
-        if self.is_quiet() && !self.is_clean() {
-            found.push("nothing is left to do, and the slate is not clean".to_owned());
-        }
-        found
-    }
-
-    /// Whether, as far as our own books go, everything about the order is done.
-    pub fn is_quiet(&self) -> bool {
-        !self.order.status.is_undecided()
-            && self.order.attention.is_none()
-            && !self.order.payment.operations.iter().any(|operation| operation.is_open())
-    }
-
-    /// Quiet; our books equal the provider's; an order that is off keeps, holds and reserves nothing.
-    pub fn is_clean(&self) -> bool {
-        let (payment, account) = (&self.order.payment, self.provider.account(self.order.id));
-        let of = |hold| if account.hold == hold { account.amount_minor } else { 0 };
-        let ours = [payment.held(), payment.captured, payment.voided, payment.expired, payment.refunded];
-        let theirs = [of(Hold::Held), of(Hold::Captured), of(Hold::Voided), of(Hold::Expired), account.refunded];
-        let is_off = self.order.status.is_called_off();
-        let has_nothing =
-            payment.held() == 0 && payment.kept() == 0 && self.stock.reserved == 0 && self.stock.sold == 0;
-        let has_all = payment.captured == self.order.placement.total.amount_minor && self.stock.sold == UNITS;
-        self.is_quiet() && ours == theirs && if is_off { has_nothing } else { has_all }
-    }
-
-    /// What tells this state from others. Times, counts of events and mails are left out: nothing here turns on them.
-    pub fn fingerprint(&self) -> Vec<u8> {
-        let (order, account) = (&self.order, self.provider.account(self.order.id));
-        let mut bytes = vec![order.status as u8, account.hold as u8, u8::from(self.payments_idle)];
-        bytes.push(u8::from(self.inventory_idle));
-        bytes.push(match order.reservation {
-            Reservation::None => 0,
-            Reservation::Held { .. } => 1,
-            Reservation::Sold => 2,
-            Reservation::Released => 3,
-            Reservation::Expired => 4,
-        });
-        bytes.extend(order.attention_steps.iter().map(|step| 100 + *step as u8));
-        let payment = &order.payment;
-        let amounts = [payment.authorized, payment.captured, payment.voided, payment.expired, payment.refunded];
-        bytes.extend(amounts.iter().chain([&account.refunded]).map(|amount| (amount / PARTIAL_MINOR) as u8));
-        for operation in &payment.operations {
-            let (kind, number) = (operation.id.kind as u8, operation.id.number as u8);
-            let amount = (operation.amount_minor / PARTIAL_MINOR) as u8;
-            bytes.extend([kind, number, operation.attempt as u8, operation.state as u8]);
-            bytes.extend([u8::from(operation.refused), amount]);
-        }
-        for key in self.sent.keys() {
-            let answer = match self.provider.answer(key) {
-                None => 0,
-                Some(PaymentAnswer::Succeeded { .. }) => 1,
-                Some(PaymentAnswer::Unknown) => 2,
-                Some(PaymentAnswer::Refused { reason }) => 3 + *reason as u8,
-            };
-            let is_awaited = u8::from(self.payments_waiting.contains(key));
-            let (kind, number) = (key.operation.kind as u8, key.operation.number as u8);
-            bytes.extend([200, kind, number, key.attempt as u8, answer, is_awaited]);
-        }
-        bytes
     }
 }

@@ -4,23 +4,27 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ordermill_core::Timestamp;
+use ordermill_core::customer::Customer;
 use ordermill_core::decide::{Decision, decide};
 use ordermill_core::event::{Event, Subject};
 use ordermill_core::facts::Facts;
-use ordermill_core::id::{IdempotencyKey, OrderId, OrderRef, ProductId};
-use ordermill_core::idempotency::{Record, RefRecord};
+use ordermill_core::id::{CustomerId, IdempotencyKey, OrderId, OrderRef, ParcelId, ProductId, RecordId};
+use ordermill_core::idempotency::{self, RefRecord};
 use ordermill_core::input::{Body, Input, PutProduct};
 use ordermill_core::invariant::{StockTotals, check_order};
 use ordermill_core::money::{Currency, Money};
 use ordermill_core::order::{Order, Status};
+use ordermill_core::parcel::Parcel;
 use ordermill_core::payment::OperationState;
 use ordermill_core::policy::Policy;
 use ordermill_core::product::Product;
+use ordermill_core::record::Record;
 use ordermill_core::refusal::Refusal;
 use ordermill_core::reservation::Reservation;
 use ordermill_core::stock::StockLevel;
 
 use super::books::Books;
+use super::kept::Kept;
 
 /// Everything committed so far.
 #[derive(Clone)]
@@ -33,7 +37,8 @@ pub struct World {
     products: BTreeMap<ProductId, Product>,
     stock: BTreeMap<ProductId, StockLevel>,
     totals: BTreeMap<ProductId, StockTotals>,
-    keys: BTreeMap<IdempotencyKey, Record>,
+    keys: BTreeMap<IdempotencyKey, idempotency::Record>,
+    pub kept: Kept,
 }
 
 impl Facts for World {
@@ -53,8 +58,20 @@ impl Facts for World {
         self.stock.get(id)
     }
 
-    fn idempotency(&self, key: &IdempotencyKey) -> Option<&Record> {
+    fn idempotency(&self, key: &IdempotencyKey) -> Option<&idempotency::Record> {
         self.keys.get(key).filter(|record| record.expires_at > self.now)
+    }
+
+    fn customer(&self, id: &CustomerId) -> Option<&Customer> {
+        self.kept.customers.get(id)
+    }
+
+    fn parcel(&self, id: &ParcelId) -> Option<&Parcel> {
+        self.kept.parcels.get(id)
+    }
+
+    fn record(&self, id: RecordId) -> Option<&Record> {
+        self.kept.records.get(&id)
     }
 }
 
@@ -71,6 +88,7 @@ impl World {
             stock: BTreeMap::new(),
             totals: BTreeMap::new(),
             keys: BTreeMap::new(),
+            kept: Kept::default(),
         };
         for &(id, amount_minor, units) in catalogue {
             let put = put_product(id, Money { amount_minor, currency: Currency::USD }, Some(units));
@@ -98,6 +116,11 @@ impl World {
         match &decision.subject {
             Some(Subject::Order(id)) => self.apply_order(*id, &decision.events),
             Some(Subject::Product(id)) => self.apply_product(id, &decision.events),
+            Some(subject) => {
+                assert!(decision.stock.is_empty(), "stock is moved by orders and products alone");
+                decision.events.iter().for_each(check_event);
+                self.kept.apply(subject, &decision.events, self.now);
+            }
             None => assert!(decision.events.is_empty() && decision.stock.is_empty(), "changes of nothing"),
         }
         if !decision.events.is_empty() {
@@ -138,8 +161,8 @@ impl World {
         for event in events {
             check_event(event);
             self.totals.entry(id.clone()).or_default().add_event(event);
-            if let Event::ProductPut(product) = event {
-                self.products.insert(id.clone(), product.clone());
+            if let Some(product) = Product::after(self.products.remove(id), event) {
+                self.products.insert(id.clone(), product);
             }
         }
     }

@@ -16,8 +16,8 @@ use super::super::error::StoreError;
 use super::super::read;
 use super::super::shared::Shared;
 
-/// An order's id is made when the request comes in, its time of creation when it is committed; so much may lie between.
-const QUEUE_MAX: SignedDuration = SignedDuration::from_mins(5);
+/// An id of an order or a record is made when the request comes in, its time of creation when it is committed; so much may lie between.
+pub(super) const QUEUE_MAX: SignedDuration = SignedDuration::from_mins(5);
 
 /// Ids fetched beyond the page, for orders that turn out not to fit.
 const SPARE: usize = 8;

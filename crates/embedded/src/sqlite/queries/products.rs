@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ordermill_core::id::ProductId;
 use ordermill_core::product::Product;
 use ordermill_core::stock::StockLevel;
-use ordermill_ports::queries::Page;
+use ordermill_ports::queries::{Deleted, Page};
 use rusqlite::Connection;
 
 use super::super::codec::product_id_of;
@@ -17,9 +17,14 @@ pub(super) fn products(
     conn: &Connection,
     shared: &Shared,
     after: Option<&ProductId>,
+    deleted: Deleted,
     limit: usize,
 ) -> Result<Page<Arc<Product>, ProductId>, StoreError> {
-    let (ids, more) = ids(conn, "SELECT id FROM products WHERE id > ?1 ORDER BY id LIMIT ?2", after, limit)?;
+    let sql = match deleted {
+        Deleted::Hidden => "SELECT id FROM products WHERE id > ?1 AND deleted = 0 ORDER BY id LIMIT ?2",
+        Deleted::Shown => "SELECT id FROM products WHERE id > ?1 ORDER BY id LIMIT ?2",
+    };
+    let (ids, more) = ids(conn, sql, after, limit)?;
     let catalogue = shared.catalogue.read();
     let entries = ids.iter().filter_map(|id| catalogue.get(id)?.product.clone()).collect();
     Ok(Page { entries, next: ids.last().filter(|_| more).cloned() })

@@ -5,6 +5,8 @@ mod deliveries;
 mod faults;
 mod indexes;
 mod opening;
+mod parcels;
+mod subjects;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,6 +53,15 @@ impl Place {
     /// The ledger that is open.
     pub(super) fn ledger(&self) -> Arc<SqliteLedger> {
         self.open.lock().upgrade().expect("the ledger is open")
+    }
+
+    /// A copy of the files as a crash at this moment would leave them.
+    pub(super) fn crashed(&self) -> Self {
+        let copy = Self::new();
+        for name in ["ordermill.db", "ordermill.db-wal"] {
+            std::fs::copy(self.dir.path().join(name), copy.dir.path().join(name)).expect("the files are there");
+        }
+        copy
     }
 
     /// Runs SQL on the writer's own connection, between two commits.

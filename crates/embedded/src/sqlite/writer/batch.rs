@@ -5,9 +5,11 @@ use std::sync::Arc;
 use ordermill_core::Timestamp;
 use ordermill_core::decide::{Decision, decide};
 use ordermill_core::event::{Event, Placement, Subject};
-use ordermill_core::id::{IdempotencyKey, OrderId, ProductId};
+use ordermill_core::id::{CustomerId, IdempotencyKey, OrderId, ParcelId, ProductId, RecordId};
 use ordermill_core::idempotency::{Answer as FirstAnswer, Record, RefRecord};
 use ordermill_core::input::{Body, Input, Key};
+use ordermill_core::parcel::Verdict;
+use ordermill_core::product::Product;
 use ordermill_core::stock::StockLevel;
 use ordermill_ports::ledger::SubmitError;
 use rusqlite::Connection;
@@ -28,11 +30,17 @@ use super::statements::Statements;
 #[derive(Debug)]
 pub(super) enum Staged {
     /// With an order as it is then.
-    Order { id: OrderId, changed: bool, replayed: bool },
+    Order { id: OrderId, changed: bool, replayed: bool, key_expires_at: Option<Timestamp> },
     /// With a product as it is then.
     Product { id: ProductId, changed: bool },
     /// With the stock as this input leaves it, or left it the first time.
     Stock { level: StockLevel, replayed: bool },
+    /// With a customer as it is then.
+    Customer { id: CustomerId, changed: bool },
+    /// With a parcel as it is then, and what came of the report.
+    Parcel { id: ParcelId, verdict: Verdict, changed: bool },
+    /// With a record as it is then.
+    Record { id: RecordId, changed: bool, replayed: bool },
     /// With nothing.
     Nothing,
     /// Not at all.
@@ -77,13 +85,20 @@ impl Batch<'_, '_> {
             Err(refusal) => return Ok(Staged::Failed(refusal.into())),
         };
         let record = decision.record.take();
-        let staged = match &decision.replay {
+        let mut staged = match &decision.replay {
             Some(FirstAnswer::Order(id)) => {
                 self.load_order(*id)?;
                 if self.overlay.staged(*id).is_none() {
                     return Err(StoreError::Unreadable(format!("order {id} of a key or reference is not there")));
                 }
-                Staged::Order { id: *id, changed: false, replayed: true }
+                Staged::Order { id: *id, changed: false, replayed: true, key_expires_at: None }
+            }
+            Some(FirstAnswer::Record(id)) => {
+                self.load_record(*id)?;
+                if self.overlay.record(*id).is_none() {
+                    return Err(StoreError::Unreadable(format!("record {id} of a key is not there")));
+                }
+                Staged::Record { id: *id, changed: false, replayed: true }
             }
             Some(FirstAnswer::Stock(level)) => Staged::Stock { level: level.clone(), replayed: true },
             None => self.stage(decision, input, catalogue)?,
@@ -91,6 +106,9 @@ impl Batch<'_, '_> {
         // Also with a replay: a key that came with a known order reference is used from then on.
         if let Some((key, record)) = record {
             self.stage_key(key, record)?;
+        }
+        if let (Staged::Order { key_expires_at, .. }, Some(key)) = (&mut staged, &input.key) {
+            *key_expires_at = self.overlay.keys.get(&key.key).map(|record| record.expires_at);
         }
         Ok(staged)
     }
@@ -112,7 +130,7 @@ impl Batch<'_, '_> {
                 self.overlay.refs.insert(order_ref.clone(), record);
             }
         }
-        Ok(())
+        self.load_subject(&input.body)
     }
 
     fn load_order(&mut self, id: OrderId) -> Result<(), StoreError> {
@@ -172,10 +190,13 @@ impl Batch<'_, '_> {
         match &subject {
             Subject::Order(id) => self.stage_order(&subject, *id, decision.events, input.cause, catalogue)?,
             Subject::Product(id) => self.stage_product(&subject, id, decision.events, input.cause, catalogue),
+            Subject::Customer(id) => self.stage_customer(&subject, id, decision.events, input.cause),
+            Subject::Parcel(id) => self.stage_parcel(&subject, id, decision.events, input.cause)?,
+            Subject::Record(id) => self.stage_record(&subject, *id, decision.events, input.cause),
         }
         self.overlay.apply_stock(&decision.stock, catalogue);
         Ok(match subject {
-            Subject::Order(id) => Staged::Order { id, changed, replayed: false },
+            Subject::Order(id) => Staged::Order { id, changed, replayed: false, key_expires_at: None },
             Subject::Product(id) => match (&input.body, &self.overlay.item(&id, catalogue).item.stock) {
                 // A change of stock always has events: it raises the version.
                 (Body::SetStock { .. } | Body::AdjustStock { .. }, Some(level)) => {
@@ -183,6 +204,12 @@ impl Batch<'_, '_> {
                 }
                 _ => Staged::Product { id, changed },
             },
+            Subject::Customer(id) => Staged::Customer { id, changed },
+            Subject::Parcel(id) => match decision.verdict {
+                Some(verdict) => Staged::Parcel { id, verdict, changed },
+                None => Staged::Nothing,
+            },
+            Subject::Record(id) => Staged::Record { id, changed, replayed: false },
         })
     }
 
@@ -246,14 +273,15 @@ impl Batch<'_, '_> {
             staged.item.events += 1;
             staged.product_changed = true;
             let version = staged.item.events;
-            if let Event::ProductPut(product) = &event {
-                staged.item.product = Some(Arc::new(product.clone()));
+            if matches!(event, Event::ProductPut(_) | Event::ProductDeleted(_)) {
+                let present = staged.item.product.take().map(Arc::unwrap_or_clone);
+                staged.item.product = Product::after(present, &event).map(Arc::new);
             }
             self.append(subject, version, cause, &event);
         }
     }
 
-    fn append(&mut self, subject: &Subject, version: u32, cause: Option<u32>, event: &Event) {
+    pub(super) fn append(&mut self, subject: &Subject, version: u32, cause: Option<u32>, event: &Event) {
         let kind = event.kind();
         self.position += 1;
         self.overlay.kinds |= bit(kind);

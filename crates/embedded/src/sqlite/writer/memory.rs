@@ -5,6 +5,7 @@ use ordermill_core::Timestamp;
 use super::super::keys::KeyIndex;
 use super::super::memory::KnownIds;
 use super::customers::Customers;
+use super::write_back::Unwritten;
 
 /// The writer's own state, as committed.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub(in super::super) struct Memory {
     pub(in super::super) stock_slot: i64,
     pub(in super::super) sweep: KeySweep,
     pub(in super::super) customers: Customers,
+    pub(in super::super) unwritten: Unwritten,
 }
 
 /// How far the deletion of expired keys has come.

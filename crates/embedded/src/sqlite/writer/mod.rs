@@ -14,6 +14,9 @@ mod publish;
 pub(super) mod rows;
 mod settle;
 mod statements;
+mod subject_rows;
+mod subjects;
+pub(super) mod write_back;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -129,7 +132,11 @@ impl<'a> Writer<'a> {
             #[cfg(test)]
             let load = self.run_sql(load);
             let has_work = !load.inputs.is_empty() || !load.commands.is_empty();
-            if (has_work && !self.process(load)) || closing {
+            if has_work && !self.process(load) {
+                return;
+            }
+            if closing {
+                self.write_back();
                 return;
             }
             // Also between two commits: those that write nothing tell nothing, however many of them come in.
@@ -258,6 +265,15 @@ impl<'a> Writer<'a> {
         }
         self.shared.meters.commit_seconds.record(began.elapsed());
         Ok((staged, Committed { overlay, now, position, key_row, stock_slot, sweep }, redriven))
+    }
+
+    /// Leaves no row behind its events; one that stays behind is found when the ledger is opened.
+    fn write_back(&mut self) {
+        let (unwritten, position) = (&self.memory.unwritten, self.memory.position);
+        if let Err(error) = write_back::write_all(&mut self.sql, self.shared, unwritten, position) {
+            tracing::warn!(%error, "rows of parcels were not written; the next start reads their events");
+            self.roll_back();
+        }
     }
 
     /// Time never goes back from one commit to the next, and is kept in whole microseconds.

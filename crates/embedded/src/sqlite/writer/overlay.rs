@@ -4,13 +4,16 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use ordermill_core::Timestamp;
+use ordermill_core::customer::Customer;
 use ordermill_core::event::Placement;
 use ordermill_core::facts::Facts;
-use ordermill_core::id::{IdempotencyKey, OrderId, OrderRef, ProductId};
-use ordermill_core::idempotency::{Record, RefRecord};
+use ordermill_core::id::{CustomerId, IdempotencyKey, OrderId, OrderRef, ParcelId, ProductId, RecordId};
+use ordermill_core::idempotency::{self, RefRecord};
 use ordermill_core::order::{Order, Status};
+use ordermill_core::parcel::Parcel;
 use ordermill_core::process::Role;
 use ordermill_core::product::Product;
+use ordermill_core::record::Record;
 use ordermill_core::stock::{StockChange, StockLevel};
 use ordermill_ports::bus::Delivery;
 
@@ -21,6 +24,8 @@ use super::super::memory::Held;
 use super::super::totals::Totals;
 use super::super::trail::Trail;
 use super::customers::CustomersChange;
+use super::subjects::{StagedCustomer, StagedParcel, StagedRecord};
+use super::write_back::Written;
 
 /// An order as it was before this commit: what its row says.
 #[derive(Debug, Clone, Copy)]
@@ -97,7 +102,13 @@ pub(super) struct Overlay {
     pub(super) orders: IdMap<Option<StagedOrder>>,
     pub(super) items: HashMap<ProductId, StagedItem>,
     pub(super) refs: HashMap<OrderRef, RefRecord>,
-    pub(super) keys: HashMap<IdempotencyKey, Record>,
+    pub(super) keys: HashMap<IdempotencyKey, idempotency::Record>,
+    /// Customers, parcels and records looked at; `None` = there is none.
+    pub(super) customers_seen: HashMap<CustomerId, Option<StagedCustomer>>,
+    pub(super) parcels: HashMap<ParcelId, Option<StagedParcel>>,
+    pub(super) records: HashMap<RecordId, Option<StagedRecord>>,
+    /// Rows of parcels that this commit writes.
+    pub(super) written: Written,
     /// Keys stored by this commit, with their rows.
     pub(super) new_keys: Vec<(IdempotencyKey, i64)>,
     /// Keys deleted by this commit, with their rows.
@@ -126,9 +137,8 @@ pub(super) struct Overlay {
 impl Overlay {
     /// Empty, with the room it has come to need.
     pub(super) fn clear(&mut self) {
-        let Self {
-            orders, items, refs, keys, new_keys, old_keys, events, data, fates, settled, spilled, cursors, ..
-        } = self;
+        let Self { orders, items, refs, keys, new_keys, old_keys, events, data, .. } = self;
+        let Self { customers_seen, parcels, records, fates, settled, spilled, cursors, .. } = self;
         orders.clear();
         items.clear();
         refs.clear();
@@ -137,6 +147,9 @@ impl Overlay {
         old_keys.clear();
         events.clear();
         data.clear();
+        customers_seen.clear();
+        parcels.clear();
+        records.clear();
         fates.clear();
         settled.clear();
         spilled.clear();
@@ -145,6 +158,7 @@ impl Overlay {
         self.mailbox_end = None;
         self.totals = Totals::default();
         self.customers = CustomersChange::default();
+        self.written = Written::default();
     }
 
     /// The product as this commit leaves it so far, to be changed.
@@ -169,6 +183,26 @@ impl Overlay {
     pub(super) fn staged(&self, id: OrderId) -> Option<&StagedOrder> {
         self.orders.get(&id).and_then(Option::as_ref)
     }
+
+    /// A customer that was looked at.
+    pub(super) fn customer(&self, id: &CustomerId) -> Option<&StagedCustomer> {
+        self.customers_seen.get(id).and_then(Option::as_ref)
+    }
+
+    /// A parcel that was looked at.
+    pub(super) fn parcel(&self, id: &ParcelId) -> Option<&StagedParcel> {
+        self.parcels.get(id).and_then(Option::as_ref)
+    }
+
+    /// A record that was looked at.
+    pub(super) fn record(&self, id: RecordId) -> Option<&StagedRecord> {
+        self.records.get(&id).and_then(Option::as_ref)
+    }
+}
+
+/// Parcels that a commit changes.
+pub(super) fn changed_parcels(overlay: &Overlay) -> impl Iterator<Item = &StagedParcel> {
+    overlay.parcels.values().flatten().filter(|staged| staged.changed)
 }
 
 /// The committed state with the decisions before this one already applied.
@@ -200,7 +234,19 @@ impl Facts for View<'_> {
         self.item(id)?.stock.as_ref()
     }
 
-    fn idempotency(&self, key: &IdempotencyKey) -> Option<&Record> {
+    fn idempotency(&self, key: &IdempotencyKey) -> Option<&idempotency::Record> {
         self.overlay.keys.get(key)
+    }
+
+    fn customer(&self, id: &CustomerId) -> Option<&Customer> {
+        self.overlay.customer(id).map(|staged| &*staged.customer)
+    }
+
+    fn parcel(&self, id: &ParcelId) -> Option<&Parcel> {
+        self.overlay.parcel(id).map(|staged| &*staged.parcel)
+    }
+
+    fn record(&self, id: RecordId) -> Option<&Record> {
+        self.overlay.record(id).map(|staged| &*staged.record)
     }
 }

@@ -7,11 +7,13 @@ use ordermill_core::id::OrderId;
 use ordermill_core::order::Order;
 use ordermill_ports::ledger::{Outcome, OutcomeSubject, SubmitError};
 
+use super::super::codec::int;
 use super::super::memory::Held;
+use super::super::parcels::{HeldParcel, UnwrittenParcel};
 use super::super::shared::Shared;
 use super::batch::Staged;
 use super::memory::{KeySweep, Memory};
-use super::overlay::{Fate, Overlay, StagedOrder};
+use super::overlay::{Fate, Overlay, StagedOrder, changed_parcels};
 
 /// What a commit leaves to be merged.
 #[derive(Debug)]
@@ -40,6 +42,7 @@ pub(super) fn merge(shared: &Shared, memory: &mut Memory, committed: &mut Commit
         memory.keys.remove(&key, row);
     }
     merge_orders(shared, memory, overlay);
+    merge_parcels(shared, memory, overlay);
     if !overlay.items.is_empty() {
         let mut catalogue = shared.catalogue.write();
         for (id, staged) in overlay.items.drain() {
@@ -70,6 +73,24 @@ fn merge_orders(shared: &Shared, memory: &mut Memory, overlay: &Overlay) {
     }
 }
 
+fn merge_parcels(shared: &Shared, memory: &mut Memory, overlay: &Overlay) {
+    for staged in changed_parcels(overlay) {
+        memory.unwritten.insert(int(staged.trail.first()), staged.parcel.id.clone());
+    }
+    shared.parcels.found(changed_parcels(overlay).filter(|staged| staged.is_new).map(|staged| {
+        let row = int(staged.trail.first());
+        (&staged.parcel.id, row)
+    }));
+    for staged in changed_parcels(overlay) {
+        let held = HeldParcel { parcel: Arc::clone(&staged.parcel), trail: staged.trail.clone() };
+        shared.parcels.put(UnwrittenParcel { held, stored: staged.stored });
+    }
+    memory.unwritten.committed(&overlay.written);
+    for (_, id) in &overlay.written.rows {
+        shared.parcels.written(id);
+    }
+}
+
 /// Wakes everyone who waits for what the commit did.
 pub(super) fn announce(shared: &Shared, overlay: &mut Overlay) {
     shared.feed.append(overlay.events.drain(..));
@@ -91,7 +112,8 @@ pub(super) fn announce(shared: &Shared, overlay: &mut Overlay) {
         shared.roles.seat(role).state.lock().committed = position;
     }
     shared.roles.ring(overlay.kinds);
-    shared.watchers.wake(changed(overlay).map(|staged| staged.order.id));
+    shared.watchers.wake(changed(overlay).map(|staged| &staged.order.id));
+    shared.parcel_watchers.wake(changed_parcels(overlay).map(|staged| &staged.parcel.id));
 }
 
 fn changed(overlay: &Overlay) -> impl Iterator<Item = &StagedOrder> {
@@ -113,8 +135,12 @@ pub(super) fn undecided_change(overlay: &Overlay) -> (usize, usize) {
 /// The answer to an input, after its commit was merged.
 pub(super) fn outcome(shared: &Shared, overlay: &Overlay, staged: Staged) -> Result<Outcome, SubmitError> {
     let order = |id: OrderId| -> Option<Arc<Order>> { overlay.staged(id).map(|staged| Arc::clone(&staged.order)) };
+    let mut expires_at = None;
     let (subject, changed, replayed) = match staged {
-        Staged::Order { id, changed, replayed } => (order(id).map(OutcomeSubject::Order), changed, replayed),
+        Staged::Order { id, changed, replayed, key_expires_at } => {
+            expires_at = key_expires_at;
+            (order(id).map(OutcomeSubject::Order), changed, replayed)
+        }
         Staged::Product { id, changed } => {
             let catalogue = shared.catalogue.read();
             let item = catalogue.get(&id);
@@ -123,10 +149,22 @@ pub(super) fn outcome(shared: &Shared, overlay: &Overlay, staged: Staged) -> Res
             (product.map(|product| OutcomeSubject::Product { product, stock }), changed, false)
         }
         Staged::Stock { level, replayed } => (Some(OutcomeSubject::Stock(level)), !replayed, replayed),
+        Staged::Customer { id, changed } => {
+            let customer = overlay.customer(&id).map(|staged| Arc::clone(&staged.customer));
+            (customer.map(OutcomeSubject::Customer), changed, false)
+        }
+        Staged::Parcel { id, verdict, changed } => {
+            let parcel = overlay.parcel(&id).map(|staged| Arc::clone(&staged.parcel));
+            (parcel.map(|parcel| OutcomeSubject::Parcel { parcel, verdict }), changed, false)
+        }
+        Staged::Record { id, changed, replayed } => {
+            let record = overlay.record(id).map(|staged| Arc::clone(&staged.record));
+            (record.map(OutcomeSubject::Record), changed, replayed)
+        }
         Staged::Nothing => (Some(OutcomeSubject::Nothing), false, false),
         Staged::Failed(error) => return Err(error),
     };
-    // An order or a product that was decided on is always there.
+    // What was decided on is always there.
     let subject = subject.unwrap_or(OutcomeSubject::Nothing);
-    Ok(Outcome { subject, changed, replayed })
+    Ok(Outcome { subject, changed, replayed, key_expires_at: expires_at })
 }

@@ -14,12 +14,13 @@ use super::overlay::{Before, EventData, Overlay, StagedOrder};
 use super::statements::{ROWS_AT_ONCE, Statements};
 
 impl Batch<'_, '_> {
-    /// Writes events, orders, products, stock and counters.
+    /// Writes events, and the rows of everything they are about.
     pub(super) fn write_rows(&mut self) -> Result<(), StoreError> {
         self.write_events()?;
         self.write_orders()?;
         self.write_keys()?;
         self.write_items()?;
+        self.write_subjects()?;
         self.write_counters()
     }
 
@@ -99,6 +100,7 @@ impl Batch<'_, '_> {
                     product.active,
                     product.version,
                     staged.item.events,
+                    product.deleted,
                 ))?;
             }
             if staged.stock_changed
@@ -256,7 +258,7 @@ fn all_rows(written: usize, expected: usize) -> Result<(), StoreError> {
     if written == expected { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(written).into()) }
 }
 
-fn one_row(written: usize) -> Result<(), StoreError> {
+pub(super) fn one_row(written: usize) -> Result<(), StoreError> {
     all_rows(written, 1)
 }
 

@@ -27,11 +27,13 @@ const LEASE: Duration = Duration::from_secs(30);
 const CURSOR_STEP: u64 = 16 * 1024;
 
 impl Batch<'_, '_> {
-    /// Stages a settlement. Nothing happens where the delivery is not handed out: it was settled before.
+    /// Stages a settlement. Nothing happens where the delivery is not handed out, or is for another try: that one was settled before.
     pub(super) fn settle(&mut self, settlement: Settlement) -> Result<(), StoreError> {
         let (role, position) = (settlement.delivery.role, settlement.delivery.position.0);
         let handed = self.shared.roles.seat(role).state.lock().handed(position).cloned();
-        let Some(handed) = handed else { return Ok(()) };
+        let Some(handed) = handed.filter(|handed| handed.delivery.tries == settlement.delivery.tries) else {
+            return Ok(());
+        };
         if !self.overlay.settled.insert((role, position)) {
             return Ok(());
         }

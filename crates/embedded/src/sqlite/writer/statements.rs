@@ -68,9 +68,22 @@ statements! {
     /// after, limit -> seq, key, fingerprint, answer, expires_at
     select_oldest_keys = "SELECT seq, key, fingerprint, answer, expires_at FROM idempotency WHERE seq > ?1 ORDER BY seq LIMIT ?2";
     delete_key = "DELETE FROM idempotency WHERE seq = ?1";
-    /// id, name, amount, currency, description, active, version, events
-    put_product = "INSERT INTO products VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO UPDATE SET
-        name = ?2, amount_minor = ?3, currency = ?4, description = ?5, active = ?6, version = ?7, events = ?8";
+    /// id, name, amount, currency, description, active, version, events, deleted
+    put_product = "INSERT INTO products VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO UPDATE SET
+        name = ?2, amount_minor = ?3, currency = ?4, description = ?5, active = ?6, version = ?7, events = ?8, deleted = ?9";
+    /// id, name, email, address, metadata, deleted, version
+    put_customer = "INSERT INTO customers VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO UPDATE SET
+        name = ?2, email = ?3, address = ?4, metadata = ?5, deleted = ?6, version = ?7";
+    /// first, id, status, version, trail
+    insert_parcel = "INSERT INTO parcels VALUES (?1, ?2, ?3, ?4, ?5)";
+    /// first, status, version, trail
+    update_parcel = "UPDATE parcels SET status = ?2, version = ?3, trail = ?4 WHERE first = ?1";
+    /// first, version, trail: its status stays, so no index is touched
+    extend_parcel = "UPDATE parcels SET version = ?2, trail = ?3 WHERE first = ?1";
+    /// id, stored key, attempts, version, trail
+    insert_record = "INSERT INTO records VALUES (?1, ?2, ?3, ?4, ?5)";
+    /// id, stored key, attempts, version, trail
+    update_record = "UPDATE records SET stored_key = ?2, attempts = ?3, version = ?4, trail = ?5 WHERE id = ?1";
     /// slot, product, available, reserved, sold, version
     insert_stock = "INSERT INTO stock VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     /// slot, available, reserved, sold, version

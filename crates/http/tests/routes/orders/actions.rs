@@ -4,7 +4,7 @@ use axum::body::Body;
 use http::Method;
 use ordermill_core::event::EventType;
 use ordermill_core::input::Body as InputBody;
-use ordermill_core::shipment::ParcelStatus;
+use ordermill_core::parcel::ParcelStatus;
 use serde_json::json;
 
 use crate::support::Shop;

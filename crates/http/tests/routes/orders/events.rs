@@ -1,15 +1,10 @@
 //! `GET /v1/orders/{id}/events`, at once and live.
 
-use std::time::Duration;
-
-use axum::body::{Body, BodyDataStream};
 use futures_util::StreamExt as _;
-use http::{Request, StatusCode};
 use ordermill_http::Settings;
-use serde_json::{Value, json};
-use tower::ServiceExt as _;
+use serde_json::json;
 
-use crate::support::Shop;
+use crate::support::{Live, Shop};
 
 #[tokio::test]
 async fn events_are_cloud_events() {
@@ -51,44 +46,6 @@ async fn an_event_names_its_cause() {
     let events = shop.get(&format!("/v1/orders/{order_id}/events")).await.json();
     assert_eq!(events["events"][0].get("causationid"), None);
     assert_eq!(events["events"][1]["causationid"], format!("{order_id}/1"));
-}
-
-struct Live {
-    status: StatusCode,
-    body: BodyDataStream,
-    text: String,
-}
-
-impl Live {
-    async fn open(shop: &Shop, uri: &str, headers: &[(&str, &str)]) -> Self {
-        let mut request = Request::get(uri);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let response = shop.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
-        Self { status: response.status(), body: response.into_body().into_data_stream(), text: String::new() }
-    }
-
-    /// The next event: id, type, data. Comments are counted in front of it.
-    async fn next(&mut self) -> Option<(u32, String, Value)> {
-        loop {
-            if let Some(end) = self.text.find("\n\n") {
-                let block: String = self.text.drain(..end + 2).collect();
-                if block.starts_with(':') {
-                    continue;
-                }
-                let field = |name: &str| {
-                    let line = block.lines().find_map(|line| line.strip_prefix(name));
-                    line.unwrap_or_else(|| panic!("no {name} in {block}")).to_owned()
-                };
-                let data = serde_json::from_str(&field("data: ")).unwrap();
-                return Some((field("id: ").parse().unwrap(), field("event: "), data));
-            }
-            let piece =
-                tokio::time::timeout(Duration::from_secs(120), self.body.next()).await.expect("something comes")?;
-            self.text.push_str(std::str::from_utf8(&piece.unwrap()).unwrap());
-        }
-    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! `POST /v1/orders`: the answer, and the idempotency contract.
 
 use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::support::{Shop, line, order};
@@ -77,6 +78,22 @@ async fn the_same_key_and_body_give_the_same_bytes() {
     assert_eq!(second.header("idempotency-key-expires"), first.header("idempotency-key-expires"));
     assert_eq!(second.header("location"), first.header("location"));
     assert_eq!(shop.order_count().await, 1);
+}
+
+/// It was told too early when the order was placed long before the key was first used.
+#[tokio::test]
+async fn a_new_key_with_a_known_reference_lives_from_its_first_use() {
+    let shop = Shop::new();
+    shop.stock("chair", 10).await;
+    let mut body = order("chair", 1);
+    body["order_ref"] = "R-1".into();
+    let placed = shop.post("/v1/orders", body.clone()).await.json();
+    let created_at: Timestamp = placed["created_at"].as_str().unwrap().parse().unwrap();
+    let first = shop.post_with("/v1/orders", &[("idempotency-key", "k-1")], body.clone()).await;
+    let expires: Timestamp = first.header("idempotency-key-expires").parse().unwrap();
+    assert!(expires.duration_since(created_at) > SignedDuration::from_hours(24), "{created_at} {expires}");
+    let again = shop.post_with("/v1/orders", &[("idempotency-key", "k-1")], body).await;
+    assert_eq!(again.header("idempotency-key-expires"), first.header("idempotency-key-expires"));
 }
 
 #[tokio::test]

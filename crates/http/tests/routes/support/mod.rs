@@ -2,6 +2,8 @@
 
 mod clock;
 mod ledger;
+mod live;
+mod secrets;
 
 use std::sync::Arc;
 
@@ -16,7 +18,7 @@ use ordermill_core::payment::due_request;
 use ordermill_core::policy::Policy;
 use ordermill_core::process::Step;
 use ordermill_embedded::memory::MemoryLedger;
-use ordermill_http::{App, Settings};
+use ordermill_http::{App, Settings, TokenList};
 use ordermill_ports::clock::SystemRandom;
 use ordermill_ports::{Clock, Ledger, Queries as _, Source};
 use serde_json::{Value, json};
@@ -24,6 +26,8 @@ use tower::ServiceExt as _;
 
 use clock::TestClock;
 pub use ledger::{Fault, FaultyLedger};
+pub use live::Live;
+use secrets::{TestSecrets, tokens};
 
 /// A running interface without a network.
 #[derive(Clone)]
@@ -32,6 +36,7 @@ pub struct Shop {
     pub app: App,
     pub store: Arc<MemoryLedger>,
     pub faults: Arc<FaultyLedger>,
+    pub secrets: Arc<TestSecrets>,
 }
 
 /// An answer, read whole.
@@ -97,16 +102,19 @@ impl Shop {
         let clock: Arc<dyn Clock> = Arc::new(TestClock::default());
         let store = MemoryLedger::new(Policy::default(), Arc::clone(&clock), undecided_max);
         let faults = Arc::new(FaultyLedger::new(Arc::clone(&store) as _));
+        let secrets = Arc::new(TestSecrets::default());
         let app = App {
             ledger: Arc::clone(&faults) as _,
             queries: Arc::clone(&store) as _,
             bus: Arc::clone(&store) as _,
             clock,
             random: Arc::new(SystemRandom::default()),
+            authenticator: Arc::new(TokenList::new(Arc::clone(&secrets) as _, tokens())),
+            secrets: Arc::clone(&secrets) as _,
             metrics: Arc::new(|| "ordermill_up 1\n".to_owned()),
             settings,
         };
-        Self { router: ordermill_http::router(app.clone()), app, store, faults }
+        Self { router: ordermill_http::router(app.clone()), app, store, faults, secrets }
     }
 
     pub async fn send(&self, method: Method, uri: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Reply {

@@ -4,3 +4,5 @@ pub mod dead_letters;
 pub mod delivery;
 pub mod lag;
 pub mod settling;
+pub mod stale;
+pub mod subjects;

@@ -94,10 +94,13 @@ pub async fn a_key_expires(harness: &dyn Harness) {
     let shop = Shop::open(harness).await;
     shop.sell("apple", 10).await;
     let first = shop.ask(placing(&shop, "key-1", "one apple")).await.expect("taken");
+    let expires_at = first.order().expect("an order").created_at + shop.settings.policy.idempotency_ttl;
+    assert_eq!(first.key_expires_at, Some(expires_at));
     shop.drive(order_of(&first), Status::Confirmed).await;
     shop.advance(shop.settings.policy.idempotency_ttl - SignedDuration::from_micros(1));
     let again = shop.ask(placing(&shop, "key-1", "one apple")).await.expect("answered as before");
     assert!(again.replayed);
+    assert_eq!(again.key_expires_at, Some(expires_at));
     shop.advance(SignedDuration::from_micros(1));
     let second = shop.ask(placing(&shop, "key-1", "one pear")).await.expect("the key is free");
     assert!(second.changed && !second.replayed);

@@ -7,8 +7,8 @@ use ordermill_core::id::OrderId;
 use ordermill_core::input::{Body, Input, MailResult, PaymentAnswer, PaymentResult};
 use ordermill_core::mail::MailKind;
 use ordermill_core::order::{Order, Status};
+use ordermill_core::parcel::ParcelStatus;
 use ordermill_core::payment::{DeclineReason, OperationState, PaymentKey, due_request};
-use ordermill_core::shipment::ParcelStatus;
 
 use crate::conformance::Harness;
 use crate::conformance::shop::{PRICE_MINOR, Shop, refused, succeeded};

@@ -5,16 +5,16 @@ use jiff::SignedDuration;
 use ordermill_core::decide::decide;
 use ordermill_core::event::{Remedy, ReturnedLine};
 use ordermill_core::id::OrderId;
-use ordermill_core::input::{Body, Input, MailResult, PaymentAnswer, PaymentResult};
+use ordermill_core::input::{Body, Input, MailResult, PaymentAnswer, PaymentResult, PutCustomer, TakeRecord};
 use ordermill_core::mail::MailKind;
+use ordermill_core::parcel::ParcelStatus;
 use ordermill_core::payment::{DeclineReason, OperationId, OperationKind, PaymentKey};
 use ordermill_core::process::Step;
-use ordermill_core::shipment::ParcelStatus;
 
 use crate::conformance::Harness;
 use crate::conformance::books::Books;
-use crate::conformance::shop::{Shop, key, product, refused, succeeded};
-use crate::ledger::{Source, Submission, SubmitError};
+use crate::conformance::shop::{Shop, customer, key, product, refused, report, stored, succeeded};
+use crate::ledger::{OutcomeSubject, Source, Submission, SubmitError};
 use crate::queries::Position;
 
 const CALLS: usize = 400;
@@ -98,6 +98,9 @@ pub async fn random_history(harness: &dyn Harness, seed: u64, reopen_every: Opti
                     continue;
                 }
                 (Ok(decision), Ok(outcome)) => {
+                    if let OutcomeSubject::Parcel { verdict, .. } = &outcome.subject {
+                        assert_eq!(Some(*verdict), decision.verdict, "call {call}: {input:?}");
+                    }
                     let told = (outcome.changed, outcome.replayed);
                     let expected = (!decision.events.is_empty(), decision.replay.is_some());
                     assert_eq!(told, expected, "call {call}: {input:?}");
@@ -126,6 +129,7 @@ pub async fn random_history(harness: &dyn Harness, seed: u64, reopen_every: Opti
     assert!(changed > 3 * CALLS, "a history in which little happens shows little: {changed} events");
     let read = shop.audit().await;
     assert_eq!((read.orders, read.stock, read.products), (books.orders, books.stock, books.products));
+    assert_eq!((read.customers, read.parcels, read.records), (books.customers, books.parcels, books.records));
 }
 
 fn random_input(chance: &mut Chance, shop: &Shop, books: &Books) -> Input {
@@ -133,7 +137,7 @@ fn random_input(chance: &mut Chance, shop: &Shop, books: &Books) -> Input {
     let product_id = product(chance.pick::<&str>(&PRODUCTS));
     let reason = Box::from("chance");
     let expected_version = chance.one_in(6).then(|| chance.below(4));
-    let body = match chance.below(40) {
+    let body = match chance.below(52) {
         0..=9 => return random_place(chance, shop),
         10..=19 => random_payment(chance, books, order_id),
         20..=23 => Body::Reserve { order_id },
@@ -161,10 +165,49 @@ fn random_input(chance: &mut Chance, shop: &Shop, books: &Books) -> Input {
         }
         37 => Body::SetStock { product_id, available: chance.small(12), expected_version },
         38 => Body::AdjustStock { product_id, delta: chance.small(9) - 4, reason, expected_version },
+        39 => Body::CancelUnpaid { order_id, reason },
+        40 if chance.one_in(3) => Body::DeleteProduct { product_id, expected_version },
+        41..=42 => random_customer(chance, shop, expected_version),
+        43..=47 => return random_report(chance),
+        48..=50 => return random_record(chance, shop, books),
         _ => Body::Nothing,
     };
     let cause = chance.one_in(3).then(|| u32::try_from(chance.below(9)).expect("small"));
     Input { cause, ..Input::new(body) }
+}
+
+fn random_customer(chance: &mut Chance, shop: &Shop, expected_version: Option<u64>) -> Body {
+    let id = *chance.pick(&["c-1", "c-2", "c-3"]);
+    if chance.one_in(3) {
+        return Body::DeleteCustomer { customer_id: customer(id), expected_version };
+    }
+    let name = (*chance.pick(&["Ann", "Bea"])).into();
+    Body::PutCustomer(Box::new(PutCustomer { name, expected_version, ..shop.customer(id) }))
+}
+
+/// Few parcels, seen at few minutes: much is known, late or impossible.
+fn random_report(chance: &mut Chance) -> Input {
+    let id = format!("p-{}", chance.below(24));
+    report(&id, *chance.pick(&ParcelStatus::ALL), chance.small(12))
+}
+
+/// New records, sometimes under a key, and what became of those that are there.
+fn random_record(chance: &mut Chance, shop: &Shop, books: &Books) -> Input {
+    let number = chance.below(20);
+    match books.records.keys().rev().nth(usize::try_from(chance.below(6)).expect("small")) {
+        Some(id) if chance.one_in(2) => {
+            let record_id = if chance.one_in(20) { shop.record_id() } else { *id };
+            Input::new(Body::RecordStored { record_id, stored: stored(u32::from(chance.one_in(8))) })
+        }
+        Some(id) if chance.one_in(6) => {
+            Input::new(Body::TakeRecord(Box::new(TakeRecord { record_id: *id, ..shop.record("again") })))
+        }
+        _ => {
+            let text = if chance.one_in(4) { "other" } else { "text" };
+            let key = chance.one_in(3).then(|| key(&format!("record-{number}"), text));
+            Input::new(Body::TakeRecord(Box::new(shop.record(text)))).with_key(key)
+        }
+    }
 }
 
 /// Mostly one of the newest orders, so that orders get somewhere; now and then one that is not there.

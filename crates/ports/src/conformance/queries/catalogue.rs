@@ -5,6 +5,7 @@ use ordermill_core::input::{Body, Input};
 
 use crate::conformance::Harness;
 use crate::conformance::shop::{Shop, product};
+use crate::queries::Deleted;
 
 /// What is not there is not there.
 pub async fn an_unknown_product_is_none(harness: &dyn Harness) {
@@ -12,7 +13,7 @@ pub async fn an_unknown_product_is_none(harness: &dyn Harness) {
     let queries = &shop.backend.queries;
     assert_eq!(queries.product(&product("apple")).await.expect("readable"), None);
     assert_eq!(queries.stock(&product("apple")).await.expect("readable"), None);
-    let products = queries.list_products(None, 10).await.expect("listable");
+    let products = queries.list_products(None, Deleted::Shown, 10).await.expect("listable");
     assert!(products.entries.is_empty() && products.next.is_none());
     let levels = queries.list_stock(None, 10).await.expect("listable");
     assert!(levels.entries.is_empty() && levels.next.is_none());
@@ -30,7 +31,8 @@ pub async fn lists_go_by_id(harness: &dyn Harness) {
     for limit in [1, 2, 7, 50] {
         let (mut products, mut after): (Vec<ProductId>, Option<ProductId>) = (Vec::new(), None);
         loop {
-            let page = shop.backend.queries.list_products(after.as_ref(), limit).await.expect("listable");
+            let page =
+                shop.backend.queries.list_products(after.as_ref(), Deleted::Hidden, limit).await.expect("listable");
             assert!(page.entries.len() <= limit);
             products.extend(page.entries.iter().map(|product| product.id.clone()));
             after = page.next;

@@ -50,6 +50,18 @@ impl Shop {
                 let read = self.stock(level.product_id.as_str()).await;
                 assert_eq!(read.as_ref(), Some(level), "stock is read as it was answered");
             }
+            OutcomeSubject::Customer(customer) => {
+                let read = self.backend.queries.customer(&customer.id).await.expect("customers can be read");
+                assert_eq!(read.as_ref(), Some(customer), "a customer is read as they were answered");
+            }
+            OutcomeSubject::Parcel { parcel, .. } => {
+                let read = self.backend.queries.parcel(&parcel.id).await.expect("parcels can be read");
+                assert_eq!(read.as_ref(), Some(parcel), "a parcel is read as it was answered");
+            }
+            OutcomeSubject::Record(record) => {
+                let read = self.backend.queries.record(record.id).await.expect("records can be read");
+                assert_eq!(read.as_ref(), Some(record), "a record is read as it was answered");
+            }
             OutcomeSubject::Stock(_) | OutcomeSubject::Nothing => {}
         }
     }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use ordermill_core::id::OrderId;
 use ordermill_core::input::{Body, PaymentAnswer, PaymentResult};
 use ordermill_core::order::{Order, Status};
+use ordermill_core::parcel::ParcelStatus;
 use ordermill_core::payment::due_request;
 use ordermill_core::process::Role;
-use ordermill_core::shipment::ParcelStatus;
 
 use super::{QUIET, Shop, succeeded};
 use crate::bus::Delivery;

@@ -3,6 +3,7 @@
 mod asking;
 mod driving;
 mod reading;
+mod subjects;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +19,8 @@ use ordermill_core::payment::DeclineReason;
 
 use crate::clock::Clock;
 use crate::conformance::{Backend, Harness, Settings};
+
+pub use subjects::{customer, minute, parcel, record, report, stored, verdict};
 
 /// How long a suite waits before it believes that nothing comes.
 pub const QUIET: Duration = Duration::from_millis(200);

@@ -10,7 +10,7 @@ use ordermill_core::stock::StockLevel;
 
 use super::{Shop, product};
 use crate::conformance::books::Books;
-use crate::queries::{OrderFilter, Position};
+use crate::queries::{Deleted, OrderFilter, Position, RecordFilter};
 
 impl Shop {
     /// An order that is there.
@@ -83,11 +83,14 @@ impl Shop {
     /// When anything differs, or an invariant is broken.
     pub async fn audit(&self) -> Books {
         let mut books = Books::default();
-        for (_, recorded) in self.feed(Position(0)).await {
+        let mut end = Position(0);
+        for (position, recorded) in self.feed(end).await {
             books.take(&recorded);
+            end = position;
         }
         books.check();
         let queries = &self.backend.queries;
+        assert_eq!(queries.head().await.expect("the head can be read"), end, "the head is the newest position");
         let listed = self.list(&OrderFilter::default(), 200).await;
         assert_eq!(listed.len(), books.orders.len(), "every order is listed once");
         for (listed, folded) in listed.iter().zip(books.orders.values().rev()) {
@@ -101,8 +104,20 @@ impl Shop {
             let read = queries.product(id).await.expect("products can be read");
             assert_eq!(read.as_deref(), Some(product), "a product is what was put last");
         }
+        self.audit_kept(&books).await;
         assert_eq!(queries.counts().await.expect("orders can be counted"), books.counts());
         assert_eq!(queries.mailbox_end().await.expect("the mailbox's end can be read"), books.mailbox_end);
         books
+    }
+
+    /// Compares customers, parcels and records with the books.
+    async fn audit_kept(&self, books: &Books) {
+        let customers = self.list_customers(Deleted::Shown, 200).await;
+        assert!(customers.iter().map(|customer| &**customer).eq(books.customers.values()), "customers, by id");
+        let parcels = self.list_parcels(&[], 200).await;
+        let folded = books.parcels_by_age.iter().rev().map(|id| &books.parcels[id]);
+        assert!(parcels.iter().map(|parcel| &**parcel).eq(folded), "parcels, those first reported last first");
+        let records = self.list_records(RecordFilter::default(), 200).await;
+        assert!(records.iter().map(|record| &**record).eq(books.records.values().rev()), "records, newest first");
     }
 }

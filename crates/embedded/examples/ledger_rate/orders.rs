@@ -1,11 +1,6 @@
-//! How many orders a second the SQLite ledger brings from placed to archived on this machine, with nothing else in the way:
-//! `cargo run --release -p ordermill-embedded --example ledger_rate [ORDERS]`. Prints what an open order takes in memory; the
-//! rate, the CPU time per order of each kind of thread, and the bytes per order in the database; then how long opening takes with
-//! all of them stored.
-//!
-//! `direct` gives the inputs straight to `submit`; `roles` has four roles take them from the bus and settle what they did.
+//! Orders, from placed to archived: `direct` gives the inputs straight to `submit`; `roles` has four roles take them from the bus
+//! and settle what they did.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,9 +21,8 @@ use ordermill_ports::bus::Delivery;
 use ordermill_ports::clock::{SystemClock, SystemRandom};
 use ordermill_ports::{Bus, Clock, Ledger, Queries, Random, Source, Submission};
 
-/// As in the program itself: orders are made on one thread and freed on another.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+use crate::AnyError;
+use crate::meter::{self, Meter};
 
 const ORDERS: usize = 200_000;
 /// Orders brought to rest before open ones are measured: they fill what is of a fixed size, such as the caches of SQLite, the feed
@@ -39,8 +33,6 @@ const OPEN_AT_ONCE: usize = 500;
 const PRODUCTS: usize = 1_000;
 const CUSTOMERS: usize = 100_000;
 const CALLERS: usize = 256;
-
-type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A shop that always asks for the same thing of everybody.
 struct Shop {
@@ -180,43 +172,12 @@ async fn react(shop: &Shop, delivery: Delivery) -> Result<Submission, AnyError> 
     })
 }
 
-/// CPU seconds of this process's threads so far, by name.
-fn cpu_by_thread() -> BTreeMap<String, f64> {
-    let mut by_name = BTreeMap::new();
-    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    for task in tasks {
-        let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
-        let stat = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
-        let nanoseconds: f64 = stat.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or(0.0);
-        *by_name.entry(name.trim().to_owned()).or_insert(0.0) += nanoseconds / 1e9;
-    }
-    by_name
-}
-
-fn report(what: &str, orders: usize, took: Duration, before: &BTreeMap<String, f64>) {
-    let (orders, seconds) = (orders as f64, took.as_secs_f64());
-    println!("{what}: {:.0} orders a second ({orders} in {seconds:.2} s)", orders / seconds);
-    for (name, seconds) in cpu_by_thread() {
-        let micros = (seconds - before.get(&name).unwrap_or(&0.0)) * 1e6 / orders;
-        if micros >= 0.1 {
-            println!("  {name:18} {micros:6.1} us of CPU per order");
-        }
-    }
-}
-
-/// Kilobytes of memory in use.
-fn resident_kb() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-    line.split_whitespace().next().and_then(|text| text.parse().ok()).unwrap_or(0.0)
-}
-
 /// What an open order takes in memory.
 async fn open_orders(path: &Path, orders: usize) -> Result<(), AnyError> {
     let mut options = Options::new(path, Arc::new(SystemClock));
     options.undecided_max = orders;
     drop(SqliteLedger::open(options.clone())?);
-    let empty = resident_kb();
+    let empty = meter::resident_kb();
     let left = SETTLED_ORDERS.into();
     let shop = Arc::new(Shop { ledger: SqliteLedger::open(options)?, random: SystemRandom::default(), left });
     for number in 0..PRODUCTS {
@@ -226,26 +187,26 @@ async fn open_orders(path: &Path, orders: usize) -> Result<(), AnyError> {
     for caller in callers {
         caller.await??;
     }
-    let begun = resident_kb();
+    let begun = meter::resident_kb();
     for _ in 0..orders / OPEN_AT_ONCE {
         let placing = (0..OPEN_AT_ONCE).map(|_| shop.placing()).collect::<Result<_, _>>()?;
         for answer in shop.ledger.submit(Source::Import, placing).await {
             answer?;
         }
     }
-    let bytes = (resident_kb() - begun) * 1024.0 / orders as f64;
+    let bytes = (meter::resident_kb() - begun) * 1024.0 / orders as f64;
     println!("an empty ledger: {:.0} MiB of memory in all; {bytes:.0} bytes per open order", empty / 1024.0);
     Ok(())
 }
 
 async fn direct(path: &Path, orders: usize) -> Result<(), AnyError> {
     let shop = Shop::open(path, orders).await?;
-    let (before, began) = (cpu_by_thread(), Instant::now());
+    let meter = Meter::start();
     let callers: Vec<_> = (0..CALLERS * 6).map(|_| tokio::spawn(drive(Arc::clone(&shop)))).collect();
     for caller in callers {
         caller.await??;
     }
-    report("direct", orders, began.elapsed(), &before);
+    meter.report("direct", "order", orders);
     shop.ledger.close().await;
     Ok(())
 }
@@ -253,7 +214,7 @@ async fn direct(path: &Path, orders: usize) -> Result<(), AnyError> {
 async fn roles(path: &Path, orders: usize) -> Result<(), AnyError> {
     let shop = Shop::open(path, orders).await?;
     let done = Arc::new(AtomicUsize::new(0));
-    let (before, began) = (cpu_by_thread(), Instant::now());
+    let meter = Meter::start();
     let roles = [Role::Payments, Role::Inventory, Role::Notifications, Role::Archive];
     let workers: Vec<_> =
         roles.into_iter().map(|role| tokio::spawn(work(Arc::clone(&shop), role, Arc::clone(&done)))).collect();
@@ -267,7 +228,7 @@ async fn roles(path: &Path, orders: usize) -> Result<(), AnyError> {
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    report("roles", orders, began.elapsed(), &before);
+    meter.report("roles", "order", orders);
     for worker in workers {
         worker.abort();
     }
@@ -275,12 +236,11 @@ async fn roles(path: &Path, orders: usize) -> Result<(), AnyError> {
     Ok(())
 }
 
-#[tokio::main(worker_threads = 2)]
-async fn main() -> Result<(), AnyError> {
-    let orders = std::env::args().nth(1).map_or(Ok(ORDERS), |text| text.parse())?;
-    let dir = tempfile::tempdir_in(".")?;
-    let path = dir.path().join("ordermill.db");
-    open_orders(&dir.path().join("open.db"), OPEN_ORDERS).await?;
+/// Everything about orders.
+pub async fn run(dir: &Path, orders: Option<usize>) -> Result<(), AnyError> {
+    let orders = orders.unwrap_or(ORDERS);
+    let path = dir.join("orders.db");
+    open_orders(&dir.join("open.db"), OPEN_ORDERS).await?;
     roles(&path, orders).await?;
     let bytes = std::fs::metadata(&path)?.len();
     println!("  {:.0} bytes per order in the database", bytes as f64 / orders as f64);

@@ -1,0 +1,107 @@
+//! Hands reports to the ledger.
+
+use std::sync::Arc;
+
+use axum::body::Body as HttpBody;
+use http::HeaderMap;
+use ordermill_core::input::{Body, Input, ParcelReport};
+use ordermill_core::limits::{SUBMIT_INPUTS_MAX, TRACKING_BODY_BYTES_MAX};
+use ordermill_core::parcel::{Parcel, Verdict};
+use ordermill_ports::ledger::OutcomeSubject;
+use ordermill_ports::{Source, Submission, SubmitError};
+
+use crate::body;
+use crate::problem::Problem;
+use crate::state::State;
+use crate::tracking::metrics;
+
+/// A report that was dealt with, and is durable.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    /// The parcel as it is now.
+    pub parcel: Arc<Parcel>,
+    /// What came of the report.
+    pub verdict: Verdict,
+}
+
+impl Taken {
+    /// Whether the report was taken, now or before.
+    pub fn is_accepted(&self) -> bool {
+        !matches!(self.verdict, Verdict::Refused(_))
+    }
+
+    /// Whether an event of it is durably queued for whoever follows the parcel.
+    pub fn is_published(&self) -> bool {
+        matches!(self.verdict, Verdict::Moved | Verdict::Late)
+    }
+
+    /// A stable word for why it did not move the parcel.
+    pub fn reason(&self) -> Option<&'static str> {
+        match self.verdict {
+            Verdict::Moved => None,
+            Verdict::Late => Some("late"),
+            Verdict::Duplicate => Some("duplicate"),
+            Verdict::Refused(reason) => Some(reason.as_str()),
+        }
+    }
+}
+
+/// Bodies up to this size are read where they come in; larger ones would keep other requests waiting.
+const INLINE_BYTES_MAX: usize = 64 * 1024;
+
+/// Takes the batch of a request: `read` makes reports of its body, all of them or none.
+///
+/// # Errors
+/// The problem to answer with.
+pub(crate) async fn receive(
+    state: &State,
+    headers: &HeaderMap,
+    body: HttpBody,
+    read: impl FnOnce(&[u8]) -> Result<Vec<ParcelReport>, Problem> + Send + 'static,
+) -> Result<Vec<Taken>, Problem> {
+    let body = body::read(state, headers, body, TRACKING_BODY_BYTES_MAX).await?;
+    let reports = if body.bytes.len() <= INLINE_BYTES_MAX {
+        read(&body.bytes)?
+    } else {
+        // The room of the body is given back when it was read.
+        let reading = tokio::task::spawn_blocking(move || read(&body.bytes));
+        reading.await.map_err(|error| Problem::internal(&error))??
+    };
+    take(state, reports).await
+}
+
+/// Submits reports in calls of [`SUBMIT_INPUTS_MAX`], one after the other, so that what is reported of one parcel keeps its order. One
+/// report is live; more are a bulk, which has its share beside live orders and never starves them.
+///
+/// # Errors
+/// The first call that fails ends it: 503, and what was taken before stays taken. The same batch again is safe: it is answered
+/// `duplicate` for those.
+async fn take(state: &State, reports: Vec<ParcelReport>) -> Result<Vec<Taken>, Problem> {
+    let source = if reports.len() == 1 { Source::Live } else { Source::Import };
+    let mut taken = Vec::with_capacity(reports.len());
+    let mut reports = reports.into_iter();
+    while reports.len() > 0 {
+        let call = reports.by_ref().take(SUBMIT_INPUTS_MAX);
+        let call: Vec<Submission> = call.map(|report| Submission::new(Input::new(Body::Track(report)))).collect();
+        let begin = taken.len();
+        let expected = begin + call.len();
+        for result in state.app.ledger.submit(source, call).await {
+            let outcome = result.map_err(failed)?;
+            let OutcomeSubject::Parcel { parcel, verdict } = outcome.subject else {
+                return Err(Problem::internal(&"the ledger gave no parcel for a report about one"));
+            };
+            taken.push(Taken { parcel, verdict });
+        }
+        if taken.len() != expected {
+            return Err(Problem::internal(&"the ledger did not answer every report"));
+        }
+        metrics::count(taken[begin..].iter().map(|taken| taken.verdict));
+    }
+    Ok(taken)
+}
+
+/// The problem of a call that failed, in words that hold for the batch: calls before it, and others of it, may be committed.
+fn failed(error: SubmitError) -> Problem {
+    let detail = "not all reports were taken, or it is not known; send the batch again: those that were are answered as duplicates";
+    Problem { detail: detail.into(), ..Problem::from(error) }
+}
