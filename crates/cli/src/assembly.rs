@@ -24,6 +24,7 @@ use ordermill_ports::decorator::{Breaker, Cached, Faulty, Metered, Timeout, brea
 use ordermill_ports::{Bus, Clock, Ledger, Mailer, Objects, Payments, Queries, Secrets};
 use ordermill_telemetry as telemetry;
 use tokio::net::TcpListener;
+use tokio::runtime::{self, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -40,6 +41,8 @@ pub struct Server {
     /// What its roles work with.
     pub parts: Parts,
     roles: Running,
+    /// Ended last: the roles run on them.
+    _role_threads: RoleThreads,
     stop: Option<oneshot::Sender<()>>,
     http: JoinHandle<std::io::Result<()>>,
 }
@@ -62,7 +65,9 @@ impl Server {
         if config.roles.0.contains(&Role::Api) {
             warn_of_missing_secrets(&app, config).await;
         }
-        let roles = ordermill_engine::start(parts.clone(), settings::engine(config), &config.roles.0);
+        let role_threads = RoleThreads::start()?;
+        let roles =
+            role_threads.enter(|| ordermill_engine::start(parts.clone(), settings::engine(config), &config.roles.0));
         let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let http = match listener {
@@ -73,7 +78,7 @@ impl Server {
                 Ok(())
             }),
         };
-        Ok(Self { address, parts, roles, stop: Some(stop), http })
+        Ok(Self { address, parts, roles, _role_threads: role_threads, stop: Some(stop), http })
     }
 
     /// Returns only when the HTTP interface has failed, or the ledger for good.
@@ -102,6 +107,35 @@ impl Server {
         }
         self.roles.stop().await;
         self.parts.ledger.close().await;
+    }
+}
+
+/// Threads that only roles run on. Beside hundreds of connections on the same threads a role waits for its turn at every step, and
+/// orders are taken faster than they are fulfilled; between threads the system shares the processor out fairly.
+struct RoleThreads(Option<Runtime>);
+
+impl RoleThreads {
+    fn start() -> Result<Self> {
+        // The other half is for HTTP and the ledger.
+        let threads = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
+        let runtime =
+            runtime::Builder::new_multi_thread().worker_threads(threads).thread_name("roles").enable_all().build();
+        Ok(Self(Some(runtime.context("the threads of the roles cannot be started")?)))
+    }
+
+    /// Runs something whose tasks go to these threads.
+    fn enter<T>(&self, start: impl FnOnce() -> T) -> T {
+        let _entered = self.0.as_ref().map(Runtime::enter);
+        start()
+    }
+}
+
+impl Drop for RoleThreads {
+    fn drop(&mut self) {
+        // Waiting for them is not allowed on a thread that runs tasks; roles that are to end in peace were stopped before.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

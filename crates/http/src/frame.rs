@@ -47,7 +47,7 @@ impl<S> Layer<S> for FrameLayer {
     type Service = Frame<S>;
 
     fn layer(&self, inner: S) -> Frame<S> {
-        Frame { inner, state: Shared::clone(&self.state), sheds: self.sheds }
+        Frame { inner, state: Shared::clone(&self.state), sheds: self.sheds, route: None }
     }
 }
 
@@ -57,6 +57,15 @@ pub(crate) struct Frame<S> {
     inner: S,
     state: Shared,
     sheds: bool,
+    /// The route's pattern, where it was not found by the router.
+    route: Option<&'static str>,
+}
+
+impl<S> Frame<S> {
+    /// A frame round the one service of a route that is not looked up in the router.
+    pub fn of_route(route: &'static str, state: Shared, inner: S) -> Self {
+        Self { inner, state, sheds: true, route: Some(route) }
+    }
 }
 
 impl<S> Service<Request> for Frame<S>
@@ -76,18 +85,18 @@ where
         let begun = Instant::now();
         let state = Shared::clone(&self.state);
         let method = request.method().clone();
-        let route = request.extensions().get::<MatchedPath>().cloned();
+        let (fixed, matched) = (self.route, request.extensions().get::<MatchedPath>().cloned());
         let given = correlation::correlation_id(request.headers());
         // The span is there for whoever looks closely; an event at a higher level names what it is about by itself.
         let span = tracing::debug_span!(
             "request",
             %method,
-            route = route.as_ref().map(MatchedPath::as_str),
+            route = fixed.or(matched.as_ref().map(MatchedPath::as_str)),
             correlation_id = given.as_ref().map(|id| id.as_str()),
             status = tracing::field::Empty,
             latency_ms = tracing::field::Empty,
         );
-        let admitted = self.admit(&request, route.as_ref().map(MatchedPath::as_str));
+        let admitted = self.admit(&request, fixed.or(matched.as_ref().map(MatchedPath::as_str)));
         let answered = admitted.map(|(room, limit)| (room, limit, self.inner.call(request)));
         let framed = async move {
             let response = match answered {
@@ -98,7 +107,7 @@ where
                 }
                 Err(problem) => Err(problem),
             };
-            let path = route.as_ref().map(MatchedPath::as_str);
+            let path = fixed.or(matched.as_ref().map(MatchedPath::as_str));
             let mut response = response.unwrap_or_else(|problem| wire::refuse(path, problem));
             set_correlation(response.headers_mut(), given.as_ref().map(|id| id.as_str()));
             let took = begun.elapsed();

@@ -25,7 +25,9 @@ use crate::AnyError;
 use crate::meter::{self, Meter};
 
 const ORDERS: usize = 200_000;
-/// So many that the caches of SQLite, which are of a fixed size, hardly count.
+/// Orders brought to rest before open ones are measured: they fill what is of a fixed size, such as the caches of SQLite, the feed
+/// in memory and the orders kept after they came to rest.
+const SETTLED_ORDERS: usize = 40_000;
 const OPEN_ORDERS: usize = 200_000;
 const OPEN_AT_ONCE: usize = 500;
 const PRODUCTS: usize = 1_000;
@@ -176,9 +178,14 @@ async fn open_orders(path: &Path, orders: usize) -> Result<(), AnyError> {
     options.undecided_max = orders;
     drop(SqliteLedger::open(options.clone())?);
     let empty = meter::resident_kb();
-    let shop = Shop { ledger: SqliteLedger::open(options)?, random: SystemRandom::default(), left: 0.into() };
+    let left = SETTLED_ORDERS.into();
+    let shop = Arc::new(Shop { ledger: SqliteLedger::open(options)?, random: SystemRandom::default(), left });
     for number in 0..PRODUCTS {
         shop.ledger.submit_one(Source::Import, Input::new(product(number)?)).await?;
+    }
+    let callers: Vec<_> = (0..CALLERS).map(|_| tokio::spawn(drive(Arc::clone(&shop)))).collect();
+    for caller in callers {
+        caller.await??;
     }
     let begun = meter::resident_kb();
     for _ in 0..orders / OPEN_AT_ONCE {

@@ -62,6 +62,8 @@ pub(super) fn compose(sender: &Sender, mail: &Mail, out: &mut Vec<u8>) -> Result
     header("Subject", &mail.subject, out);
     let date = DateTimePrinter::new().timestamp_to_string(&mail.at);
     let date = date.map_err(|_| MailError::Refused("its time cannot be written as a date".to_owned()))?;
+    // Written once: it is in the text five times.
+    let order = order.to_string();
     write!(
         out,
         "To: {to}\nDate: {date}\nMessage-ID: {id}\nX-Order-Id: {order}\nX-Ordermill-Kind: {kind}/{version}\n\

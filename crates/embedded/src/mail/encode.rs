@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use memchr::memmem;
 
 /// Characters of one line in quoted-printable, without its end (RFC 2045, 6.7).
 const QUOTED_LINE_MAX: usize = 76;
@@ -22,10 +23,13 @@ const HEX: &[u8; 16] = b"0123456789ABCDEF";
 /// Whether a body may travel as it is: ASCII without control characters, in lines of bounded length, and without what could be
 /// taken for the boundary between parts, all of which begin with `=_`.
 pub(super) fn is_plain(text: &str) -> bool {
-    text.is_ascii()
-        && !text.bytes().any(|byte| (byte < b' ' && byte != b'\n' && byte != b'\t') || byte == 0x7F)
-        && !text.contains("=_")
-        && text.split('\n').all(|line| line.len() <= PLAIN_LINE_MAX)
+    let bytes = text.as_bytes();
+    // Without a shortcut, so that many bytes are looked at in one instruction.
+    let is_printable = |all: bool, byte: &u8| all & matches!(byte, b' '..=b'~' | b'\n' | b'\t');
+    bytes.iter().fold(true, is_printable)
+        && memmem::find(bytes, b"=_").is_none()
+        && (bytes.len() <= PLAIN_LINE_MAX
+            || bytes.split(|byte| *byte == b'\n').all(|line| line.len() <= PLAIN_LINE_MAX))
 }
 
 /// Adds a body in quoted-printable. Line ends are kept, every other control character is encoded, and so is the beginning of a

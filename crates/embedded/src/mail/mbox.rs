@@ -182,11 +182,10 @@ impl Store {
 fn frame(sender: &str, at: Timestamp, mail: &[u8], out: &mut Vec<u8>) {
     let date = at.strftime("%a %b %e %H:%M:%S %Y");
     writeln!(out, "From {sender} {date}").expect("writing to memory cannot fail");
-    let text = str::from_utf8(mail).expect("a composed mail is ASCII");
     let mut copied = 0;
-    for (place, _) in text.match_indices("From ") {
-        let line = text[..place].rfind('\n').map_or(0, |end| end + 1);
-        if line >= copied && text[line..place].bytes().all(|byte| byte == b'>') {
+    for place in memchr::memmem::find_iter(mail, b"From ") {
+        let line = memchr::memrchr(b'\n', &mail[..place]).map_or(0, |end| end + 1);
+        if line >= copied && mail[line..place].iter().all(|byte| *byte == b'>') {
             out.extend_from_slice(&mail[copied..line]);
             out.push(b'>');
             copied = line;

@@ -73,14 +73,16 @@ impl Orders {
     pub(super) fn put(&self, held: Held) {
         let id = held.order.id;
         let mut shard = self.shard(id).write();
+        // An order is in one of the three maps at the most.
         if held.order.is_open() {
-            shard.young.remove(&id);
-            shard.old.remove(&id);
-            shard.open.insert(id, held);
+            if shard.open.insert(id, held).is_none() && shard.young.remove(&id).is_none() {
+                shard.old.remove(&id);
+            }
             return;
         }
-        shard.open.remove(&id);
-        shard.old.remove(&id);
+        if shard.open.remove(&id).is_none() {
+            shard.old.remove(&id);
+        }
         if shard.young.len() >= RECENT_HALF && !shard.young.contains_key(&id) {
             shard.old = std::mem::take(&mut shard.young);
         }

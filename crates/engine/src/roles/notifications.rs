@@ -1,7 +1,7 @@
 //! Notifications: one mail per order, kind and version.
 //!
-//! Mails go out a batch at a time: handed over, then committed, then the next. A local mail file is cut back to its last committed
-//! mail when the commit fails, so each mail is in it once.
+//! Mails go out a batch at a time: handed over, then committed, then the next, which is written meanwhile. A local mail file is cut
+//! back to its last committed mail when the commit fails, so each mail is in it once.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,19 +16,58 @@ use ordermill_ports::{Delivery, Settlement, Submission, SubmitError};
 
 use crate::worker::{Worker, after};
 
+/// Mails written on end while the round before is handed over: a fraction of a millisecond.
+const WRITTEN_AT_ONCE: usize = 32;
+
 pub(super) async fn run(worker: Worker) {
     let max = worker.settings.mail_batch.min(worker.parts.mailer.batch_max()).max(1);
-    while let Some(deliveries) = worker.receive(max).await {
-        worker.guard(Step::Notify, &deliveries, send(&worker, deliveries.clone(), max)).await;
+    let mut next = Batch::default();
+    loop {
+        if next.deliveries.is_empty() {
+            let Some(deliveries) = worker.receive(max).await else { return };
+            next.deliveries.extend_from_slice(&deliveries);
+            next = next.filled(&worker, deliveries, max).await;
+        }
+        // What is handed over and not committed may have to be taken back, which ends with the role; nothing may come behind it.
+        if worker.is_stopping() {
+            return worker.parts.bus.give_back(next.deliveries).await;
+        }
+        next = hand_over(&worker, next, max).await;
     }
 }
 
-async fn send(worker: &Worker, deliveries: Vec<Delivery>, max: usize) {
-    let mut batch = Batch::default();
-    for (delivery, order) in worker.look_up(Step::Notify, deliveries).await {
-        batch.add(worker, delivery, order, max).await;
+/// Hands a batch over, and fills the next one meanwhile with what comes in.
+async fn hand_over(worker: &Worker, batch: Batch, max: usize) -> Batch {
+    let deliveries = batch.deliveries.clone();
+    let mut next = Batch { under_way: batch.orders.clone(), ..Batch::default() };
+    let handing_over = worker.guard(Step::Notify, &deliveries, batch.hand_over(worker));
+    tokio::pin!(handing_over);
+    let mut is_over = false;
+    while !is_over {
+        let room = max.saturating_sub(next.deliveries.len());
+        let received = tokio::select! {
+            biased;
+            _ = &mut handing_over => break,
+            received = worker.receive(room), if room > 0 && !worker.is_stopping() => received,
+        };
+        let Some(deliveries) = received else { continue };
+        next.deliveries.extend_from_slice(&deliveries);
+        let filling = next.filled(worker, deliveries, max);
+        tokio::pin!(filling);
+        next = loop {
+            tokio::select! {
+                biased;
+                _ = &mut handing_over, if !is_over => is_over = true,
+                filled = &mut filling => break filled,
+            }
+        };
     }
-    batch.hand_over(worker).await;
+    // What was handed over is committed now, or taken back.
+    next.under_way.clear();
+    match std::mem::take(&mut next.later) {
+        later if later.is_empty() => next,
+        later => next.filled(worker, later, max).await,
+    }
 }
 
 /// One owed mail with the delivery it belongs to.
@@ -58,16 +97,43 @@ impl Entry {
 /// The mails of one round.
 #[derive(Default)]
 struct Batch {
+    /// Everything that is dealt with in this round.
+    deliveries: Vec<Delivery>,
     mails: Vec<Mail>,
     entries: Vec<Entry>,
     /// What needs no mail server.
     submissions: Vec<Submission>,
     orders: HashSet<OrderId>,
+    /// Orders in the round before this one, while it is not committed: what they owe is not known yet.
+    under_way: HashSet<OrderId>,
+    /// Deliveries of these orders, to be looked at when it is.
+    later: Vec<Delivery>,
 }
 
 impl Batch {
+    /// With the mails of these deliveries, which are among its own; empty when that has panicked, as all of them are put off then.
+    async fn filled(mut self, worker: &Worker, deliveries: Vec<Delivery>, max: usize) -> Self {
+        let (all, under_way) = (self.deliveries.clone(), self.under_way.clone());
+        let mut filled = None;
+        let work = async {
+            for (number, (delivery, order)) in worker.look_up(Step::Notify, deliveries).await.into_iter().enumerate() {
+                // Lets the round before this one go on.
+                if number % WRITTEN_AT_ONCE == WRITTEN_AT_ONCE - 1 {
+                    tokio::task::yield_now().await;
+                }
+                self.add(worker, delivery, order, max).await;
+            }
+            filled = Some(self);
+        };
+        worker.guard(Step::Notify, &all, work).await;
+        filled.unwrap_or(Self { under_way, ..Self::default() })
+    }
+
     async fn add(&mut self, worker: &Worker, delivery: Delivery, order: Option<Arc<Order>>, max: usize) {
         let Some(order) = order else { return self.submissions.push(Submission::settle(delivery.ack())) };
+        if self.under_way.contains(&order.id) {
+            return self.later.push(delivery);
+        }
         // More than fit into one round are sent in the next ones.
         let due: Vec<OwedMail> = order.due_mails().copied().take(max).collect();
         let is_complete = due.len() == order.due_mails().count();

@@ -50,6 +50,38 @@ async fn many_orders_have_one_mail_each() {
     world.stop().await;
 }
 
+/// A round is written while the one before is committed. What fails in between is taken back, and is in no other round.
+#[tokio::test(flavor = "multi_thread")]
+async fn rounds_one_behind_the_other_send_each_mail_once() {
+    let settings = Settings { mail_batch: 4, ..World::settings() };
+    let world = World::with_settings(Provider::willing(), Policy::default(), settings).await;
+    let mut ids = Vec::new();
+    for number in 0..60 {
+        if number % 20 == 10 {
+            world.ledger.failures.fetch_add(1, Ordering::SeqCst);
+        }
+        ids.push(world.place("ok").await);
+    }
+    for id in &ids {
+        world.submit(Body::Cancel { order_id: *id, reason: "changed my mind".into() }).await;
+    }
+    for id in &ids {
+        world.wait_for(*id, |order| !order.is_open()).await;
+        let order = world.order(*id).await;
+        assert!(
+            order.mails.iter().all(|mail| mail.state == ordermill_core::mail::MailState::Sent),
+            "{:?}",
+            order.mails
+        );
+    }
+    let mut mails = world.postbox.mails.lock().clone();
+    let count = mails.len();
+    mails.sort_unstable();
+    mails.dedup();
+    assert_eq!(mails.len(), count, "a mail is there twice");
+    world.stop().await;
+}
+
 /// A round smaller than what one order owes is no dead end.
 #[tokio::test]
 async fn an_order_that_owes_more_mails_than_fit_into_a_round() {

@@ -1,23 +1,28 @@
 //! `POST /v1/orders`: the hot path. One parse, one submit, one answer written straight into bytes.
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use http::header::LOCATION;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::header::{LOCATION, ORIGIN};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use ordermill_core::input::{Admission, Body as InputBody, Input, Key};
 use ordermill_core::intake::OrderDraft;
 use ordermill_core::order::Order;
 use ordermill_ports::queries::QueryError;
 use ordermill_ports::{Outcome, Source};
 use tokio::time::{Instant, timeout_at};
+use tower::Service;
 
 use crate::body::{self, MediaType};
 use crate::correlation::{self, CORRELATION_ID};
 use crate::error_code::INVALID_ORDER;
+use crate::frame::Frame;
 use crate::idempotency::{self, IDEMPOTENCY_KEY_EXPIRES};
 use crate::openapi::{BulkLine, OrderRequest, PlaceProblems};
 use crate::orders::bulk;
@@ -72,6 +77,41 @@ pub(crate) async fn place(State(state): State<Shared>, request: Request) -> Resp
         }
     };
     answer.unwrap_or_else(IntoResponse::into_response)
+}
+
+/// The route, as the router and the documentation have it.
+const ROUTE: &str = "/v1/orders";
+
+/// [`place`] as a service of its own, asked before the router: most requests are for it, and finding it there, through several
+/// boxed futures, takes a tenth of the time of such a request.
+#[derive(Clone)]
+pub(crate) struct Placing(Shared);
+
+impl Placing {
+    /// The service with its frame.
+    pub fn framed(state: &Shared) -> Frame<Self> {
+        Frame::of_route(ROUTE, Shared::clone(state), Self(Shared::clone(state)))
+    }
+
+    /// Whether a request is for it. What a page of another origin sends goes through the router, which answers for such.
+    pub fn takes<B>(request: &http::Request<B>) -> bool {
+        request.method() == Method::POST && request.uri().path() == ROUTE && !request.headers().contains_key(ORIGIN)
+    }
+}
+
+impl Service<Request> for Placing {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let state = Shared::clone(&self.0);
+        Box::pin(async move { Ok(place(State(state), request).await) })
+    }
 }
 
 async fn place_one(state: &Inner, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {

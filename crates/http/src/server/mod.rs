@@ -15,6 +15,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::IntoResponse as _;
 use bytes::Bytes;
+use futures_util::future::Either;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
@@ -24,8 +25,9 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tower::ServiceExt as _;
+use tower::{Service as _, ServiceExt as _};
 
+use crate::orders::place::Placing;
 use crate::problem::Problem;
 use crate::router;
 use crate::server::io::{Activity, TimedIo};
@@ -57,6 +59,7 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future) -> Re
     let (abort, aborted) = watch::channel(());
     let server = Server {
         router: router::with_state(&state),
+        placing: Placing::framed(&state),
         connections: Arc::new(Semaphore::new(state.app.settings.connections_max.min(Semaphore::MAX_PERMITS))),
         refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
         http: http(&state.app.settings),
@@ -100,6 +103,7 @@ fn http(settings: &Settings) -> http1::Builder {
 struct Server {
     state: Shared,
     router: Router,
+    placing: crate::frame::Frame<Placing>,
     connections: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
     http: http1::Builder,
@@ -131,10 +135,15 @@ impl Server {
         let activity = Arc::new(Activity::default());
         let settings = &self.state.app.settings;
         let io = TimedIo::new(stream, Arc::clone(&activity), settings.head_read_timeout, settings.write_timeout);
-        let router = self.router.clone();
+        let (router, placing) = (self.router.clone(), self.placing.clone());
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let under_way = activity.begin();
-            let answer = router.clone().oneshot(request.map(Body::new) as Request);
+            let request: Request = request.map(Body::new);
+            let answer = if Placing::takes(&request) {
+                Either::Left(placing.clone().call(request))
+            } else {
+                Either::Right(router.clone().oneshot(request))
+            };
             async move {
                 let response = answer.await.unwrap_or_else(|never: Infallible| match never {});
                 Ok::<_, Infallible>(response.map(|body| Tracked { body, _under_way: under_way }))

@@ -15,7 +15,7 @@ use ordermill_ports::ledger::SubmitError;
 use rusqlite::Connection;
 
 use super::super::catalogue::Catalogue;
-use super::super::codec::{answer_column, bit, micros};
+use super::super::codec::bit;
 use super::super::error::StoreError;
 use super::super::feed::Entry;
 use super::super::keys::ROW_MAX;
@@ -219,9 +219,6 @@ impl Batch<'_, '_> {
             // Fails the commit: this takes a year of full load and a new table.
             return Err(rusqlite::Error::IntegralValueOutOfRange(0, self.key_row).into());
         }
-        let answer = answer_column(&record.answer)?;
-        let expires_at = micros(record.expires_at);
-        self.sql.insert_key.execute((self.key_row, key.as_str(), record.fingerprint.0, answer, expires_at))?;
         self.overlay.new_keys.push((key.clone(), self.key_row));
         self.overlay.keys.insert(key, record);
         Ok(())

@@ -6,6 +6,7 @@ use rusqlite::Connection;
 use super::super::codec::{natural, order_id_of};
 use super::super::error::StoreError;
 use super::batch::Batch;
+use super::rows::write_grouped;
 
 /// Orders in a span before the next one begins. Their index has about four hundred pages, which stay in the cache.
 const SPAN_ORDERS: usize = 32 * 1024;
@@ -83,10 +84,12 @@ impl Batch<'_, '_> {
     ) -> Result<CustomersChange, StoreError> {
         let customers = &self.memory.customers;
         let mut change = CustomersChange::default();
-        for (id, customer) in closed {
-            change.recent += self.sql.insert_recent.execute((id.as_bytes(), customer.as_str()))?;
-            change.in_last += usize::from(customers.span(*id) == customers.last());
-        }
+        let (one, many) = (&mut self.sql.insert_recent, &mut self.sql.insert_recents);
+        change.recent = write_grouped(one, many, closed, |(id, customer), row| {
+            row.bind(id.as_bytes())?;
+            row.bind(customer.as_str())
+        })?;
+        change.in_last = closed.iter().filter(|(id, _)| customers.span(*id) == customers.last()).count();
         if customers.recent + change.recent >= RECENT_MAX {
             self.index_recent()?;
             change.indexed = true;

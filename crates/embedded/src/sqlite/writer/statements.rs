@@ -2,11 +2,17 @@
 
 use rusqlite::{Connection, Result, Statement};
 
-/// Events that one statement writes: beginning and ending a statement costs more than a row.
-pub(super) const EVENTS_AT_ONCE: usize = 8;
+/// Rows that one statement writes where there are many: beginning and ending a statement costs more than a row.
+pub(super) const ROWS_AT_ONCE: usize = 8;
+
+/// A statement that writes rows of so many columns, one or [`ROWS_AT_ONCE`]; its parameters are counted through.
+fn rows(verb: &str, table: &str, columns: usize, rows: usize) -> String {
+    let row = format!("({})", vec!["?"; columns].join(", "));
+    format!("{verb} INTO {table} VALUES {}", vec![row; rows].join(", "))
+}
 
 macro_rules! statements {
-    ($($(#[$doc:meta])* $name:ident = $sql:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $sql:expr;)*) => {
         /// Every statement of the writer.
         pub(super) struct Statements<'conn> {
             $($(#[$doc])* pub(super) $name: Statement<'conn>,)*
@@ -15,7 +21,7 @@ macro_rules! statements {
         impl<'conn> Statements<'conn> {
             /// Prepares them all.
             pub(super) fn prepare(conn: &'conn Connection) -> Result<Self> {
-                Ok(Self { $($name: conn.prepare($sql)?,)* })
+                Ok(Self { $($name: conn.prepare(AsRef::<str>::as_ref(&$sql))?,)* })
             }
         }
     };
@@ -25,28 +31,26 @@ statements! {
     begin = "BEGIN IMMEDIATE";
     commit = "COMMIT";
     /// position, subject, version, type, at, cause, data
-    insert_event = "INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    /// the same [`EVENTS_AT_ONCE`] times
-    insert_events = "INSERT INTO events VALUES
-        (?1, ?2, ?3, ?4, ?5, ?6, ?7), (?8, ?9, ?10, ?11, ?12, ?13, ?14),
-        (?15, ?16, ?17, ?18, ?19, ?20, ?21), (?22, ?23, ?24, ?25, ?26, ?27, ?28),
-        (?29, ?30, ?31, ?32, ?33, ?34, ?35), (?36, ?37, ?38, ?39, ?40, ?41, ?42),
-        (?43, ?44, ?45, ?46, ?47, ?48, ?49), (?50, ?51, ?52, ?53, ?54, ?55, ?56)";
+    insert_event = rows("INSERT", "events", 7, 1);
+    insert_events = rows("INSERT", "events", 7, ROWS_AT_ONCE);
     /// placed, id, customer, status, attention, version, trail
-    insert_open = "INSERT INTO open_orders VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    /// placed, status, attention, version, trail
-    update_open = "UPDATE open_orders SET status = ?2, attention = ?3, version = ?4, trail = ?5 WHERE placed = ?1";
+    put_open = rows("REPLACE", "open_orders", 7, 1);
+    put_opens = rows("REPLACE", "open_orders", 7, ROWS_AT_ONCE);
     /// placed
     delete_open = "DELETE FROM open_orders WHERE placed = ?1";
+    /// placed [`ROWS_AT_ONCE`] times
+    delete_opens = "DELETE FROM open_orders WHERE placed IN (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     /// id, customer, status, attention, version, trail, watched
-    insert_closed = "INSERT INTO closed_orders VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    insert_closed = rows("INSERT", "closed_orders", 7, 1);
+    insert_closeds = rows("INSERT", "closed_orders", 7, ROWS_AT_ONCE);
     /// id, version, trail: what lists go by stays as it is, so no index is touched
     extend_closed = "UPDATE closed_orders SET version = ?2, trail = ?3 WHERE id = ?1";
     /// id, status, attention, version, trail, watched
     update_closed = "UPDATE closed_orders SET status = ?2, attention = ?3, version = ?4, trail = ?5, watched = ?6 WHERE id = ?1";
     delete_closed = "DELETE FROM closed_orders WHERE id = ?1";
     /// id, customer
-    insert_recent = "INSERT OR IGNORE INTO customer_recent VALUES (?1, ?2)";
+    insert_recent = rows("INSERT OR IGNORE", "customer_recent", 2, 1);
+    insert_recents = rows("INSERT OR IGNORE", "customer_recent", 2, ROWS_AT_ONCE);
     /// -> id, customer
     select_recent = "SELECT id, customer_id FROM customer_recent";
     delete_recent = "DELETE FROM customer_recent";
@@ -57,7 +61,8 @@ statements! {
     /// ref, order, fingerprint
     insert_ref = "INSERT INTO order_refs VALUES (?1, ?2, ?3)";
     /// seq, key, fingerprint, answer, expires_at
-    insert_key = "INSERT INTO idempotency VALUES (?1, ?2, ?3, ?4, ?5)";
+    insert_key = rows("INSERT", "idempotency", 5, 1);
+    insert_keys = rows("INSERT", "idempotency", 5, ROWS_AT_ONCE);
     /// seq -> key, fingerprint, answer, expires_at
     select_key = "SELECT key, fingerprint, answer, expires_at FROM idempotency WHERE seq = ?1";
     /// after, limit -> seq, key, fingerprint, answer, expires_at

@@ -167,7 +167,7 @@ fn write_row(
         Some(stored) if stored == parcel.status => sql.extend_parcel.execute((row, version, trail))?,
         Some(_) => sql.update_parcel.execute((row, status, version, trail))?,
     };
-    Ok(one_row(written)?)
+    one_row(written)
 }
 
 #[cfg(test)]
