@@ -25,9 +25,8 @@ impl LocalSecrets {
 impl Secrets for LocalSecrets {
     async fn reveal(&self, reference: &SecretRef) -> Result<Revealed, SecretError> {
         let text = match reference {
-            SecretRef::Env(name) => {
-                std::env::var(name).map_err(|_| SecretError::new(reference, "the variable is not set, or is no text"))?
-            }
+            SecretRef::Env(name) => std::env::var(name)
+                .map_err(|_| SecretError::new(reference, "the variable is not set, or is no text"))?,
             // `join` leaves an absolute path as it is.
             SecretRef::File(path) => tokio::fs::read_to_string(self.root.join(path))
                 .await
