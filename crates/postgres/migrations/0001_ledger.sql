@@ -66,6 +66,7 @@ CREATE TABLE idempotency (
     key         text        PRIMARY KEY COLLATE "C",
     fingerprint bytea       NOT NULL,
     answer      text        NOT NULL, -- JSON
+    order_id    uuid,                 -- of the answer; while the order is undecided, the key counts beyond its time
     expires_at  timestamptz NOT NULL
 );
 

@@ -51,7 +51,6 @@ impl PgLedger {
         }
         let shared = Arc::new(Shared::new(&options, pool));
         tokio::spawn(notify::run(Arc::clone(&shared)));
-        tokio::spawn(bus::run(Arc::clone(&shared)));
         Ok(Arc::new(Self { shared }))
     }
 }

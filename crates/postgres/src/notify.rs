@@ -1,21 +1,54 @@
-//! Wake-ups between processes: one NOTIFY per commit, and a look now and then for those that are lost.
+//! News between processes: one NOTIFY per commit, and a look now and then for what was lost.
 //!
-//! THE SEAM: the writer sends `pg_notify(channel, payload(..))` in each transaction that wrote an event or settled something, and calls
-//! [`committed`] behind it. Queries watch subjects and the feed by [`State`].
+//! A process has one connection beside its pool. It listens on it, reads what other processes committed, and keeps its leases. Roles
+//! and watchers are woken by the events themselves, as soon as this process knows of them: at once for its own.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use ordermill_core::event::{EventType, Subject};
+use deadpool_postgres::{ClientWrapper, Transaction};
+use ordermill_core::event::Subject;
 use ordermill_ports::queries::Position;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::AsyncMessage;
 
+use crate::bus::{self, EVENTS_MAX, Entry};
+use crate::codec::natural;
+use crate::connect::Driver;
+use crate::error::StoreError;
 use crate::shared::Shared;
 
+/// There are new events.
+pub(crate) const FEED: &str = "feed";
+/// Somebody has begun or ceased to run a role, or gave up leases.
+pub(crate) const LEASES: &str = "leases";
+/// Dead letters were redriven.
+pub(crate) const REDRIVEN: &str = "redriven";
+
+/// Events read at a time of what other processes committed.
+const PAGE: usize = 4_096;
+
+/// The first and the longest wait before a lost connection is tried again.
+const BACKOFF: Duration = Duration::from_millis(50);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+/// How long anything may take on the connection before it is thought dead.
+const ANSWER_MAX: Duration = Duration::from_secs(20);
+
 /// What one commit changed.
+#[derive(Debug)]
 pub(crate) struct Changes {
     /// The newest position after it. Not known yet when the payload is made: 0 then.
     pub(crate) head: Position,
-    /// What its events are about and of which type, in the order of positions.
-    pub(crate) events: Vec<(Subject, EventType)>,
+    /// Its events, in the order of positions.
+    pub(crate) events: Vec<Entry>,
     /// Whether it settled deliveries.
     pub(crate) settled: bool,
 }
@@ -25,35 +58,130 @@ pub(crate) fn channel(schema: &str) -> String {
     format!("ordermill_{schema}")
 }
 
-/// What is told to the other processes: below 8,000 bytes, without personal data.
+/// What is told to the other processes of a commit. They read what it was.
 pub(crate) fn payload(_changes: &Changes) -> String {
-    String::new()
+    FEED.to_owned()
+}
+
+/// Tells all processes when the transaction commits.
+pub(crate) async fn send(tx: &Transaction<'_>, schema: &str, payload: &str) -> Result<(), StoreError> {
+    let statement = tx.prepare_cached("SELECT pg_notify($1, $2)").await?;
+    tx.execute(&statement, &[&channel(schema), &payload]).await?;
+    Ok(())
 }
 
 /// A commit of this process is through.
-pub(crate) fn committed(_shared: &Shared, _changes: &Changes) {}
+pub(crate) fn committed(shared: &Shared, changes: &Changes) {
+    if changes.events.is_empty() {
+        return;
+    }
+    let first = (changes.head.0 + 1).saturating_sub(changes.events.len() as u64);
+    let events = changes.events.iter().cloned();
+    if shared.bus.feed.append(first, events) {
+        announce(shared, &changes.events);
+    } else {
+        // Another process committed in between: that has to be read first.
+        announce(shared, &changes.events);
+        shared.notify.news.feed.store(true, Ordering::Release);
+        shared.notify.news.bell.notify_one();
+    }
+}
+
+/// Wakes everyone who waits for these events.
+fn announce(shared: &Shared, events: &[Entry]) {
+    shared.bus.ring(events.iter().filter_map(|entry| entry.kind));
+    shared.notify.wake(events.iter().map(|entry| &entry.subject));
+}
+
+/// What there is to do on the connection.
+#[derive(Debug, Default)]
+struct News {
+    feed: AtomicBool,
+    leases: AtomicBool,
+    redriven: AtomicBool,
+    bell: Notify,
+}
 
 /// Who waits for what in this process.
-pub(crate) struct State {}
+#[derive(Debug)]
+pub(crate) struct State {
+    subjects: Mutex<HashMap<Subject, Watched>>,
+    feed: watch::Sender<()>,
+    news: News,
+    poll: Duration,
+    listen: bool,
+}
 
-/// Waits for changes of one subject.
+#[derive(Debug)]
+struct Watched {
+    changed: watch::Sender<()>,
+    watchers: usize,
+}
+
+/// Waits for changes of one subject, or of the feed.
+#[derive(Debug)]
 pub(crate) struct Watcher<'a> {
-    _state: &'a State,
+    state: &'a State,
+    subject: Option<Subject>,
+    changed: watch::Receiver<()>,
 }
 
 impl State {
-    pub(crate) fn new() -> Self {
-        Self {}
+    pub(crate) fn new(options: &crate::Options) -> Self {
+        Self {
+            subjects: Mutex::default(),
+            feed: watch::Sender::new(()),
+            news: News::default(),
+            poll: options.poll,
+            listen: options.listen,
+        }
     }
 
     /// Starts to watch a subject.
-    pub(crate) fn watch(&self, _subject: Subject) -> Watcher<'_> {
-        Watcher { _state: self }
+    pub(crate) fn watch(&self, subject: Subject) -> Watcher<'_> {
+        let mut subjects = self.subjects.lock();
+        let new = || Watched { changed: watch::Sender::new(()), watchers: 0 };
+        let watched = subjects.entry(subject.clone()).or_insert_with(new);
+        watched.watchers += 1;
+        Watcher { state: self, subject: Some(subject), changed: watched.changed.subscribe() }
     }
 
     /// Starts to watch the feed.
     pub(crate) fn watch_feed(&self) -> Watcher<'_> {
-        Watcher { _state: self }
+        Watcher { state: self, subject: None, changed: self.feed.subscribe() }
+    }
+
+    /// Has the leases looked at soon.
+    pub(crate) fn poke_leases(&self) {
+        self.news.leases.store(true, Ordering::Release);
+        self.news.bell.notify_one();
+    }
+
+    fn wake<'s>(&self, changed: impl Iterator<Item = &'s Subject>) {
+        self.feed.send_replace(());
+        let subjects = self.subjects.lock();
+        if !subjects.is_empty() {
+            changed
+                .filter_map(|subject| subjects.get(subject))
+                .for_each(|watched| drop(watched.changed.send_replace(())));
+        }
+    }
+
+    fn wake_all(&self) {
+        self.feed.send_replace(());
+        self.subjects.lock().values().for_each(|watched| drop(watched.changed.send_replace(())));
+    }
+
+    /// Takes in what another process, or this one, told.
+    fn told(&self, payload: &str) {
+        let news = match payload {
+            LEASES => &self.news.leases,
+            REDRIVEN => &self.news.redriven,
+            // Also what a newer program may say: the feed is where everything shows.
+            _ => &self.news.feed,
+        };
+        news.store(true, Ordering::Release);
+        self.news.bell.notify_one();
     }
 }
 
@@ -61,11 +189,134 @@ impl Watcher<'_> {
     /// Returns when there may have been a change since the watcher was made or this was last called; at the latest after the polling
     /// interval. Safe to cancel.
     pub(crate) async fn changed(&mut self) {
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        // The sender lives as long as the watcher; either way one looks again.
+        let _ = timeout(self.state.poll, self.changed.changed()).await;
     }
 }
 
-/// Listens until the ledger closes, and connects again when the connection is lost. Started once, when the ledger is open.
+impl Drop for Watcher<'_> {
+    fn drop(&mut self) {
+        let Some(subject) = self.subject.take() else { return };
+        if let Slot::Occupied(mut slot) = self.state.subjects.lock().entry(subject) {
+            slot.get_mut().watchers -= 1;
+            if slot.get().watchers == 0 {
+                slot.remove();
+            }
+        }
+    }
+}
+
+/// Listens and keeps the leases until the ledger closes, and connects again when the connection is lost. Started once, when the
+/// ledger is open.
 pub(crate) async fn run(shared: Arc<Shared>) {
-    shared.closing().await;
+    let mut closing = pin!(shared.closing());
+    let mut wait = BACKOFF;
+    loop {
+        let began = Instant::now();
+        let error = tokio::select! {
+            () = &mut closing => return,
+            error = attend(&shared) => error,
+        };
+        // One that worked for a while is tried again at once, from the shortest wait on.
+        wait = if began.elapsed() > BACKOFF_MAX { BACKOFF } else { (wait * 2).min(BACKOFF_MAX) };
+        // Processes that lost the same server do not come back in step.
+        let spread = wait.mul_f64(f64::from(began.elapsed().subsec_nanos() % 1_000) / 1_000.0);
+        tracing::warn!(%error, retry_ms = u64::try_from((wait + spread).as_millis()).unwrap_or(u64::MAX), "lost the connection for notifications and leases");
+        tokio::select! {
+            () = &mut closing => return,
+            () = sleep(wait + spread) => {}
+        }
+    }
+}
+
+/// Serves one connection; returns why it is no good any more.
+async fn attend(shared: &Arc<Shared>) -> StoreError {
+    match serve(shared).await {
+        Ok(()) => StoreError::Closed,
+        Err(error) => error,
+    }
+}
+
+async fn serve(shared: &Arc<Shared>) -> Result<(), StoreError> {
+    let connector = shared.pool.connector();
+    let (client, driver) = connector.connect().await?;
+    // Ends with the client, which is dropped with this future.
+    let mut ended = tokio::spawn(drive(Arc::clone(shared), driver));
+    let mut client = ClientWrapper::new(client, tokio::spawn(async {}));
+    connector.set_up(&client).await?;
+    if shared.notify.listen {
+        client.batch_execute(&format!("LISTEN {}", channel(&shared.schema))).await?;
+    }
+    let news = &shared.notify.news;
+    // Whatever was told while nobody listened.
+    for flag in [&news.feed, &news.leases, &news.redriven] {
+        flag.store(true, Ordering::Release);
+    }
+    // Told or not, leases are renewed in time.
+    let mut renewal = tokio::time::interval(shared.bus.lease / 3);
+    renewal.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let work = async {
+            if news.leases.swap(false, Ordering::AcqRel) {
+                bus::lease::pass(shared, &mut client).await?;
+            }
+            if news.redriven.swap(false, Ordering::AcqRel) {
+                bus::reload(shared, &client).await?;
+            }
+            if news.feed.swap(false, Ordering::AcqRel) {
+                read_on(shared, &client).await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        timeout(ANSWER_MAX, work).await.map_err(|_| StoreError::TimedOut)??;
+        tokio::select! {
+            biased;
+            _ = &mut ended => return Err(StoreError::Closed),
+            _ = renewal.tick() => {
+                news.leases.store(true, Ordering::Release);
+                news.redriven.store(true, Ordering::Release);
+            }
+            () = news.bell.notified() => {}
+            () = sleep(shared.notify.poll) => news.feed.store(true, Ordering::Release),
+        }
+    }
+}
+
+/// Drives the connection, and takes in what it is told.
+async fn drive(shared: Arc<Shared>, mut driver: Driver) {
+    while let Some(message) = poll_fn(|cx| driver.poll_message(cx)).await {
+        match message {
+            Ok(AsyncMessage::Notification(notification)) => shared.notify.told(notification.payload()),
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(%error, "the connection for notifications and leases has ended");
+                return;
+            }
+        }
+    }
+}
+
+/// Reads what others committed, as far as this process does not know it.
+async fn read_on(shared: &Shared, client: &ClientWrapper) -> Result<(), StoreError> {
+    let feed = &shared.bus.feed;
+    let head: i64 = client.query_one("SELECT position FROM feed_head", &[]).await?.get(0);
+    let head = natural(head);
+    if feed.last() == 0 || head > feed.last() + EVENTS_MAX as u64 {
+        // Just opened, or cut off for long: whoever needs what is between reads it from the table.
+        feed.jump(head);
+        shared.bus.ring_all();
+        shared.notify.wake_all();
+    }
+    while feed.last() < head {
+        let page = bus::headers_behind(client, feed.last(), PAGE).await?;
+        let Some((first, _)) = page.first() else { break };
+        let (first, events): (u64, Vec<Entry>) = (*first, page.into_iter().map(|(_, entry)| entry).collect());
+        if !feed.append(first, events.iter().cloned()) {
+            // A gap that is no commit's: nothing will ever appear in it.
+            feed.jump(head);
+            shared.bus.ring_all();
+        }
+        announce(shared, &events);
+    }
+    Ok(())
 }

@@ -64,6 +64,10 @@ pub struct Options {
     pub committers: usize,
     /// How long a lease on a partition of a role holds.
     pub lease: Duration,
+    /// How often the database is looked at for what nobody told this process of.
+    pub poll: Duration,
+    /// Whether this process listens for notifications. Behind a connection pooler it cannot, and finds everything by looking.
+    pub listen: bool,
 }
 
 impl Options {
@@ -114,6 +118,8 @@ impl Options {
             connections: CONNECTIONS_DEFAULT,
             committers: 1,
             lease: Duration::from_secs(10),
+            poll: Duration::from_secs(1),
+            listen: true,
         })
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct Shared {
     pub(crate) policy: Policy,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) pool: Pool,
-    pub(crate) bus: bus::State,
+    pub(crate) bus: Arc<bus::Bus>,
     pub(crate) notify: notify::State,
     closing: watch::Sender<bool>,
 }
@@ -29,8 +29,8 @@ impl Shared {
             policy: options.policy.clone(),
             clock: Arc::clone(&options.clock),
             pool,
-            bus: bus::State::new(options),
-            notify: notify::State::new(),
+            bus: Arc::new(bus::Bus::new(options)),
+            notify: notify::State::new(options),
             closing: watch::Sender::new(false),
         }
     }

@@ -1,22 +1,101 @@
-//! The bus within the ledger: leases, deliveries, settlements.
+//! The bus within the ledger: committed events on their way to roles, shared by any number of processes.
+//!
+//! ```text
+//! leases (role, partition) ─► what this process may hand out ─► receive ─► role ─► submit, with its settlement
+//!   ▲ renewed, taken, given up              ▲                                          │ in the committer's transaction:
+//!   └ `lease::pass`                         └ feed in memory, or the event table        ▼ locks the lease, moves the cursor
+//! ```
+//!
+//! Architecture invariant: at most one process settles a delivery. Whoever lost a lease finds that out when the lease's row is locked,
+//! in the transaction of the settlement itself; no clock decides it.
 
+mod dead_letters;
+mod feed;
+mod lag;
+pub(crate) mod lease;
+mod port;
+mod read;
 pub(crate) mod settle;
+mod state;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ordermill_core::event::EventType;
+use ordermill_core::process::Role;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use uuid::Uuid;
 
 use crate::options::Options;
-use crate::shared::Shared;
 
-/// What this process holds of the bus.
-pub(crate) struct State {}
+pub(crate) use feed::{EVENTS_MAX, Entry, Feed};
+pub(crate) use lease::close;
+pub(crate) use read::{headers_behind, reload};
 
-impl State {
-    pub(crate) fn new(_options: &Options) -> Self {
-        Self {}
-    }
+/// One role in this process.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    state: Mutex<state::State>,
+    /// Rung when there is something new for the role.
+    bell: Notify,
+    /// Whether anybody in this process has asked for the role's deliveries, so that it leases its share of them.
+    is_run: AtomicBool,
 }
 
-/// Renews and takes leases until the ledger closes. Started once, when the ledger is open.
-pub(crate) async fn run(shared: Arc<Shared>) {
-    shared.closing().await;
+/// What this process holds of the bus.
+#[derive(Debug)]
+pub(crate) struct Bus {
+    /// Names this process among the owners of leases; new with each opening.
+    pub(crate) process: Uuid,
+    /// How long a lease holds.
+    pub(crate) lease: Duration,
+    /// The newest events.
+    pub(crate) feed: Feed,
+    seats: [Seat; Role::ALL.len()],
+}
+
+impl Bus {
+    pub(crate) fn new(options: &Options) -> Self {
+        let seat = |role| Seat {
+            state: Mutex::new(state::State::new(role)),
+            bell: Notify::new(),
+            is_run: AtomicBool::new(false),
+        };
+        Self { process: Uuid::now_v7(), lease: options.lease, feed: Feed::default(), seats: Role::ALL.map(seat) }
+    }
+
+    fn seat(&self, role: Role) -> &Seat {
+        &self.seats[role as usize]
+    }
+
+    /// The roles that this process runs.
+    fn roles(&self) -> Vec<Role> {
+        Role::ALL.into_iter().filter(|role| self.seat(*role).is_run.load(Ordering::Acquire)).collect()
+    }
+
+    /// A lease is another's by now.
+    fn fenced(&self, role: Role, partition: u8, token: i64) {
+        let mut state = self.seat(role).state.lock();
+        if state.leases[usize::from(partition)].as_ref().is_some_and(|lease| lease.token == token) {
+            state.lose(partition);
+            drop(state);
+            tracing::warn!(role = role.as_str(), partition, token, "a lease was lost; what it was to settle is void");
+        }
+    }
+
+    /// Events of these types were committed.
+    pub(crate) fn ring(&self, kinds: impl Iterator<Item = EventType>) {
+        let kinds = kinds.map(state::bit).fold(0, |all, one| all | one);
+        for seat in self.seats.iter().filter(|seat| seat.state.lock().wants_any(kinds)) {
+            seat.bell.notify_waiters();
+        }
+    }
+
+    /// Something may be new for every role.
+    pub(crate) fn ring_all(&self) {
+        for seat in &self.seats {
+            seat.bell.notify_waiters();
+        }
+    }
 }

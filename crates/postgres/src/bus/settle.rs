@@ -1,28 +1,305 @@
 //! Settlements, in the commit of the inputs that they came with.
+//!
+//! What memory says was handed out decides whether a settlement counts; the lease's row, locked, decides whether memory may still say
+//! so. A process that was fenced off settles nothing, and what it submits beside its settlements is taken all the same.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use deadpool_postgres::Transaction;
+use jiff::SignedDuration;
 use ordermill_core::Timestamp;
-use ordermill_ports::bus::Settlement;
+use ordermill_core::process::Role;
+use ordermill_ports::bus::{Delivery, Settle, Settlement};
 
-use crate::connect::Tx;
+use super::Bus;
+use super::state::State;
+use crate::codec::{int, version_int};
 use crate::error::StoreError;
 use crate::shared::Shared;
 
-/// What a commit's settlements change in this process once it is committed.
-#[derive(Default)]
-pub(crate) struct Staged {}
+/// Events between a cursor and what was handed out last, before a delivery that holds the cursor back is parked.
+const WINDOW: u64 = 16 * 1024;
 
-/// Writes what becomes of deliveries. THE SEAM: the writer calls it once per batch, in its transaction, behind the decisions and its own
-/// row writes and before it locks the feed's head; so it may take locks (leases, parked, cursors) in an order of its own, but nothing
-/// of it may wait for the head. An `Err` rolls the whole batch back; on a conflict the batch is decided and staged anew. It comes with a
-/// slice that may be empty.
-pub(crate) async fn stage(
-    _shared: &Shared,
-    _tx: &Tx,
-    _settlements: &[Settlement],
-    _now: Timestamp,
-) -> Result<Staged, StoreError> {
-    Ok(Staged::default())
+/// When a delivery that was parked for holding a cursor back is due, should its process lose the lease before it is settled.
+const SPILLED_DUE: SignedDuration = SignedDuration::from_secs(30);
+
+/// A partition of a role.
+type Place = (Role, u8);
+
+/// What a commit's settlements change in this process once it is committed. Dropped before that, it leaves everything as it was.
+#[derive(Default)]
+pub(crate) struct Staged {
+    bus: Option<Arc<Bus>>,
+    items: Vec<Item>,
+    /// How far each cursor goes.
+    cursors: BTreeMap<Place, Cursor>,
+    /// What has a row now, so that it holds no cursor back.
+    spilled: Vec<(Place, u64, u32)>,
 }
 
-/// The transaction was committed. A transaction that was not, drops its [`Staged`].
-pub(crate) fn committed(_shared: &Shared, _staged: Staged) {}
+/// A settlement that counts.
+struct Item {
+    place: Place,
+    token: i64,
+    delivery: Delivery,
+    /// Whether the delivery has a row in `parked`.
+    stored: bool,
+    how: Settle,
+}
+
+struct Cursor {
+    token: i64,
+    position: u64,
+    moved: bool,
+}
+
+/// Writes what becomes of deliveries. The writer calls it once per batch, in its transaction, behind the decisions and its own row
+/// writes and before it locks the feed's head. It locks the leases concerned, in their order.
+pub(crate) async fn stage(
+    shared: &Shared,
+    tx: &Transaction<'_>,
+    settlements: &[Settlement],
+    now: Timestamp,
+) -> Result<Staged, StoreError> {
+    let mut staged = Staged::mark(&shared.bus, settlements);
+    if staged.items.is_empty() {
+        return Ok(staged);
+    }
+    staged.fence(shared, tx).await?;
+    staged.move_cursors();
+    staged.write(tx, now).await?;
+    Ok(staged)
+}
+
+/// The transaction was committed.
+pub(crate) fn committed(shared: &Shared, mut staged: Staged) {
+    let mut left = false;
+    for item in std::mem::take(&mut staged.items) {
+        let Item { place: (role, partition), token, delivery, how, .. } = item;
+        let seat = shared.bus.seat(role);
+        let mut state = seat.state.lock();
+        // Where the lease was lost and came back meanwhile, it may be handed out for the next try.
+        if state.handed(delivery.position.0).is_some_and(|handed| handed.delivery.tries == delivery.tries) {
+            state.settle(delivery.position.0);
+        }
+        let lease = state.leases[usize::from(partition)].as_ref().filter(|lease| lease.token == token);
+        let Some(lease) = lease else { continue };
+        left |= lease.leaving.is_some();
+        if let Settle::Retry { due, .. } = how {
+            let tries = delivery.tries.saturating_add(1);
+            state.park(partition, Delivery { tries, ..delivery }, due);
+            drop(state);
+            seat.bell.notify_waiters();
+        }
+    }
+    for ((role, partition), position, _) in std::mem::take(&mut staged.spilled) {
+        shared.bus.seat(role).state.lock().stored(partition, position);
+    }
+    for ((role, partition), cursor) in &staged.cursors {
+        if let Some(lease) = &mut shared.bus.seat(*role).state.lock().leases[usize::from(*partition)]
+            && lease.token == cursor.token
+        {
+            lease.committed = lease.committed.max(cursor.position);
+        }
+    }
+    if left {
+        // A partition that is being given up may be free now.
+        shared.notify.poke_leases();
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if let Some(bus) = &self.bus {
+            for item in &self.items {
+                if let Some(handed) = bus.seat(item.place.0).state.lock().handed(item.delivery.position.0) {
+                    handed.settling = false;
+                }
+            }
+        }
+    }
+}
+
+impl Staged {
+    /// Takes the settlements that count: of what is handed out here, for the try that it is handed out for, each once.
+    fn mark(bus: &Arc<Bus>, settlements: &[Settlement]) -> Self {
+        let mut staged = Self::default();
+        staged.bus = Some(Arc::clone(bus));
+        for Settlement { delivery, how } in settlements {
+            let mut state = bus.seat(delivery.role).state.lock();
+            let Some(handed) = state.handed(delivery.position.0) else { continue };
+            if handed.settling || handed.delivery.tries != delivery.tries {
+                continue;
+            }
+            handed.settling = true;
+            let (partition, stored) = (handed.partition, handed.stored);
+            // What was handed out is forgotten with its lease, so there is one.
+            let Some(lease) = &state.leases[usize::from(partition)] else { continue };
+            let (place, token) = ((delivery.role, partition), lease.token);
+            staged.items.push(Item { place, token, delivery: delivery.clone(), stored, how: how.clone() });
+        }
+        staged
+    }
+
+    /// Locks the leases, and leaves out what was handed out under one that is another's by now.
+    async fn fence(&mut self, shared: &Shared, tx: &Transaction<'_>) -> Result<(), StoreError> {
+        let tokens: BTreeMap<Place, i64> = self.items.iter().map(|item| (item.place, item.token)).collect();
+        let (roles, partitions) = columns(tokens.keys());
+        let sql = "SELECT role, partition, token FROM leases
+                   WHERE owner = $1 AND (role, partition) IN (SELECT * FROM unnest($2::text[], $3::smallint[]))
+                   ORDER BY role, partition FOR NO KEY UPDATE";
+        let rows = tx.query(&tx.prepare_cached(sql).await?, &[&shared.bus.process, &roles, &partitions]).await?;
+        let ours: BTreeMap<(&str, i16), i64> = rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect();
+        for ((role, partition), token) in tokens {
+            if ours.get(&(role.as_str(), i16::from(partition))) != Some(&token) {
+                shared.bus.fenced(role, partition, token);
+                shared.notify.poke_leases();
+                // What was handed out went with the lease, so that no mark is left to take back.
+                self.items.retain(|item| item.place != (role, partition));
+            } else {
+                self.cursors.insert((role, partition), Cursor { token, position: 0, moved: false });
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds out how far the cursors go, and parks what holds one back for too long: then it moves on, and after a crash the many
+    /// that were settled behind it do not come again.
+    fn move_cursors(&mut self) {
+        let Some(bus) = self.bus.clone() else { return };
+        let settled: BTreeSet<(Role, u64)> =
+            self.items.iter().map(|item| (item.place.0, item.delivery.position.0)).collect();
+        for ((role, partition), cursor) in &mut self.cursors {
+            let state = bus.seat(*role).state.lock();
+            let mut gone = BTreeSet::new();
+            if state.distance(*partition) > WINDOW {
+                let laggards = state.laggards(*partition).into_iter();
+                for (position, tries) in laggards.filter(|(position, _)| !settled.contains(&(*role, *position))) {
+                    gone.insert(position);
+                    self.spilled.push(((*role, *partition), position, tries));
+                }
+            }
+            cursor.position = watermark(&state, *partition, |position| settled.contains(&(*role, position)), &gone);
+            let committed = state.leases[usize::from(*partition)].as_ref().map_or(u64::MAX, |lease| lease.committed);
+            cursor.moved = cursor.position > committed;
+        }
+    }
+
+    async fn write(&self, tx: &Transaction<'_>, now: Timestamp) -> Result<(), StoreError> {
+        // Sent together: none waits for the answer of another.
+        tokio::try_join!(
+            self.write_cursors(tx),
+            self.write_parked(tx, now),
+            self.delete_parked(tx),
+            self.write_dead(tx, now)
+        )?;
+        Ok(())
+    }
+
+    async fn write_cursors(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
+        let moved: Vec<_> = self.cursors.iter().filter(|(_, cursor)| cursor.moved).collect();
+        if moved.is_empty() {
+            return Ok(());
+        }
+        let (roles, partitions) = columns(moved.iter().map(|(place, _)| *place));
+        let positions: Vec<i64> = moved.iter().map(|(_, cursor)| int(cursor.position)).collect();
+        let sql = "UPDATE leases AS l SET position = greatest(l.position, c.position)
+                   FROM unnest($1::text[], $2::smallint[], $3::bigint[]) AS c (role, partition, position)
+                   WHERE l.role = c.role AND l.partition = c.partition";
+        tx.execute(&tx.prepare_cached(sql).await?, &[&roles, &partitions, &positions]).await?;
+        Ok(())
+    }
+
+    async fn write_parked(&self, tx: &Transaction<'_>, now: Timestamp) -> Result<(), StoreError> {
+        let mut rows = Rows::default();
+        for item in &self.items {
+            if let Settle::Retry { due, reason } = &item.how {
+                let tries = item.delivery.tries.saturating_add(1);
+                rows.push(item.place, item.delivery.position.0, tries, reason, *due);
+            }
+        }
+        let due = now.saturating_add(SPILLED_DUE).unwrap_or(now);
+        for (place, position, tries) in &self.spilled {
+            rows.push(*place, *position, *tries, "not settled yet", due);
+        }
+        if rows.roles.is_empty() {
+            return Ok(());
+        }
+        let sql = "INSERT INTO parked (role, partition, position, tries, reason, due)
+                   SELECT * FROM unnest($1::text[], $2::smallint[], $3::bigint[], $4::integer[], $5::text[], $6::timestamptz[])
+                   ON CONFLICT (role, position)
+                   DO UPDATE SET tries = excluded.tries, reason = excluded.reason, due = excluded.due, redriven = false";
+        rows.execute(tx, sql).await
+    }
+
+    async fn delete_parked(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
+        let is_gone = |item: &&Item| item.stored && !matches!(item.how, Settle::Retry { .. });
+        let (roles, positions): (Vec<&str>, Vec<i64>) = self
+            .items
+            .iter()
+            .filter(is_gone)
+            .map(|item| (item.place.0.as_str(), int(item.delivery.position.0)))
+            .unzip();
+        if roles.is_empty() {
+            return Ok(());
+        }
+        let sql = "DELETE FROM parked WHERE (role, position) IN (SELECT * FROM unnest($1::text[], $2::bigint[]))";
+        tx.execute(&tx.prepare_cached(sql).await?, &[&roles, &positions]).await?;
+        Ok(())
+    }
+
+    async fn write_dead(&self, tx: &Transaction<'_>, now: Timestamp) -> Result<(), StoreError> {
+        let mut rows = Rows::default();
+        for item in &self.items {
+            if let Settle::DeadLetter { reason } = &item.how {
+                let tries = item.delivery.tries.saturating_add(1);
+                rows.push(item.place, item.delivery.position.0, tries, reason, now);
+            }
+        }
+        if rows.roles.is_empty() {
+            return Ok(());
+        }
+        let sql = "INSERT INTO dead_letters (role, partition, position, tries, reason, since)
+                   SELECT * FROM unnest($1::text[], $2::smallint[], $3::bigint[], $4::integer[], $5::text[], $6::timestamptz[])
+                   ON CONFLICT (role, position) DO NOTHING";
+        rows.execute(tx, sql).await
+    }
+}
+
+/// Rows about deliveries, column by column.
+#[derive(Default)]
+struct Rows<'a> {
+    roles: Vec<&'static str>,
+    partitions: Vec<i16>,
+    positions: Vec<i64>,
+    tries: Vec<i32>,
+    reasons: Vec<&'a str>,
+    times: Vec<Timestamp>,
+}
+
+impl<'a> Rows<'a> {
+    fn push(&mut self, (role, partition): Place, position: u64, tries: u32, reason: &'a str, time: Timestamp) {
+        self.roles.push(role.as_str());
+        self.partitions.push(i16::from(partition));
+        self.positions.push(int(position));
+        self.tries.push(version_int(tries));
+        self.reasons.push(reason);
+        self.times.push(time);
+    }
+
+    async fn execute(&self, tx: &Transaction<'_>, sql: &str) -> Result<(), StoreError> {
+        let Self { roles, partitions, positions, tries, reasons, times } = self;
+        tx.execute(&tx.prepare_cached(sql).await?, &[roles, partitions, positions, tries, reasons, times]).await?;
+        Ok(())
+    }
+}
+
+fn watermark(state: &State, partition: u8, is_settled: impl Fn(u64) -> bool, gone: &BTreeSet<u64>) -> u64 {
+    state.watermark(partition, |position| is_settled(position) || gone.contains(&position))
+}
+
+/// Places as two columns.
+pub(super) fn columns<'a>(places: impl Iterator<Item = &'a Place>) -> (Vec<&'static str>, Vec<i16>) {
+    places.map(|(role, partition)| (role.as_str(), i16::from(*partition))).unzip()
+}

@@ -1,0 +1,157 @@
+//! The newest events in memory, so that roles read nothing from the database as long as they keep up.
+
+use std::collections::VecDeque;
+
+use ordermill_core::Timestamp;
+use ordermill_core::event::{EventType, Recorded, Subject};
+use parking_lot::RwLock;
+
+use crate::codec::partition;
+
+/// Events kept: seconds under full load, in about 8 MiB when full.
+pub(crate) const EVENTS_MAX: usize = 64 * 1024;
+
+/// What a role needs of an event.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    /// What it is about.
+    pub(crate) subject: Subject,
+    /// Its version within the subject.
+    pub(crate) version: u32,
+    /// Its type; `None` for one that only a newer program knows.
+    pub(crate) kind: Option<EventType>,
+    /// When it was decided.
+    pub(crate) at: Timestamp,
+    /// The subject's partition.
+    pub(crate) partition: u8,
+}
+
+impl Entry {
+    /// What a role needs of this event.
+    pub(crate) fn of(recorded: &Recorded) -> Self {
+        let Recorded { subject, version, at, event, .. } = recorded;
+        let partition = partition(subject);
+        Self { subject: subject.clone(), version: *version, kind: Some(event.kind()), at: *at, partition }
+    }
+}
+
+#[derive(Debug)]
+struct Ring {
+    /// Position of the first entry; positions have no gaps.
+    first: u64,
+    entries: VecDeque<Entry>,
+}
+
+impl Ring {
+    fn last(&self) -> u64 {
+        self.first + self.entries.len() as u64 - 1
+    }
+}
+
+/// The newest events that this process knows of.
+#[derive(Debug)]
+pub(crate) struct Feed(RwLock<Ring>);
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self(RwLock::new(Ring { first: 1, entries: VecDeque::new() }))
+    }
+}
+
+impl Feed {
+    /// The newest position that this process knows of; 0 = none yet.
+    pub(crate) fn last(&self) -> u64 {
+        self.0.read().last()
+    }
+
+    /// Forgets everything, and goes on behind this position: what is before is read from the database.
+    pub(crate) fn jump(&self, last: u64) {
+        let mut ring = self.0.write();
+        if ring.last() < last {
+            *ring = Ring { first: last + 1, entries: VecDeque::new() };
+        }
+    }
+
+    /// Adds events, the first of them at this position; those that are there already are passed over. `false` when there are events
+    /// between, which have to be read first; then nothing was added.
+    pub(crate) fn append(&self, first: u64, events: impl ExactSizeIterator<Item = Entry>) -> bool {
+        let mut ring = self.0.write();
+        let next = ring.last() + 1;
+        if first > next {
+            return false;
+        }
+        let known = usize::try_from(next - first).unwrap_or(usize::MAX);
+        ring.entries.extend(events.skip(known));
+        let surplus = ring.entries.len().saturating_sub(EVENTS_MAX);
+        ring.entries.drain(..surplus);
+        ring.first += surplus as u64;
+        true
+    }
+
+    /// Shows the events behind a position, oldest first, until `visit` says `false`. `false` when the feed no longer reaches back so
+    /// far; then nothing was shown.
+    pub(crate) fn scan(&self, after: u64, mut visit: impl FnMut(u64, &Entry) -> bool) -> bool {
+        let ring = self.0.read();
+        if after + 1 < ring.first {
+            return false;
+        }
+        let skip = usize::try_from(after + 1 - ring.first).unwrap_or(usize::MAX);
+        if skip < ring.entries.len() {
+            for (entry, position) in ring.entries.range(skip..).zip(after + 1..) {
+                if !visit(position, entry) {
+                    break;
+                }
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(versions: std::ops::Range<u32>) -> impl ExactSizeIterator<Item = Entry> {
+        versions.map(|version| {
+            let subject = Subject::Product(ordermill_core::id::ProductId::new("p").expect("a plain id"));
+            let kind = Some(EventType::StockSet);
+            Entry { subject, version, kind, at: Timestamp::UNIX_EPOCH, partition: 0 }
+        })
+    }
+
+    fn positions(feed: &Feed, after: u64) -> Vec<(u64, u32)> {
+        let mut seen = Vec::new();
+        assert!(feed.scan(after, |position, entry| {
+            seen.push((position, entry.version));
+            seen.len() < 3
+        }));
+        seen
+    }
+
+    #[test]
+    fn events_are_added_once_and_never_with_a_gap() {
+        let feed = Feed::default();
+        assert_eq!((feed.last(), positions(&feed, 0)), (0, vec![]));
+        assert!(feed.append(1, entries(1..3)));
+        assert!(!feed.append(4, entries(4..5)), "what is at 3 has to be read first");
+        assert!(feed.append(2, entries(2..5)), "read from the database, what is there already too");
+        assert!(feed.append(1, entries(1..2)), "known altogether");
+        assert_eq!(feed.last(), 4);
+        assert_eq!(positions(&feed, 1), [(2, 2), (3, 3), (4, 4)]);
+        assert_eq!(positions(&feed, 4), []);
+    }
+
+    #[test]
+    fn old_events_are_forgotten() {
+        let feed = Feed::default();
+        feed.jump(10);
+        assert!(!feed.scan(9, |_, _| true));
+        let count = u32::try_from(EVENTS_MAX).expect("small") + 5;
+        assert!(feed.append(11, entries(11..11 + count)));
+        assert_eq!(feed.last(), 10 + u64::from(count));
+        assert!(!feed.scan(14, |_, _| true));
+        assert_eq!(positions(&feed, 15), [(16, 16), (17, 17), (18, 18)]);
+        feed.jump(5);
+        assert_eq!(feed.last(), 10 + u64::from(count), "it never goes back");
+    }
+}

@@ -1,0 +1,43 @@
+//! How far a role is behind, in all processes together.
+
+use ordermill_core::Timestamp;
+use ordermill_core::process::Role;
+use ordermill_ports::bus::Lag;
+
+use crate::codec::{get, natural};
+use crate::error::StoreError;
+use crate::shared::Shared;
+
+/// The first event that is neither settled nor parked, then what is parked. A partition whose role was never run begins at 0.
+const SQL: &str = "
+    WITH cursors AS (
+        SELECT p.partition::smallint, coalesce(l.position, 0) AS position
+        FROM generate_series(0, 15) AS p (partition)
+        LEFT JOIN leases AS l ON l.partition = p.partition AND l.role = $1
+    ), first AS (
+        SELECT e.position, e.at FROM events AS e JOIN cursors AS c USING (partition)
+        WHERE e.position > (SELECT min(position) FROM cursors) AND e.position > c.position AND e.type = ANY($2)
+        ORDER BY e.position LIMIT 1
+    )
+    SELECT (SELECT position FROM feed_head), (SELECT position FROM first), (SELECT at FROM first),
+           (SELECT count(*) FROM parked WHERE role = $1),
+           (SELECT min(e.at) FROM parked AS p JOIN events AS e USING (position) WHERE p.role = $1)";
+
+/// How far a role is behind. What this process has in hand again does not wait; of other processes that is not known.
+pub(super) async fn lag(shared: &Shared, role: Role) -> Result<Lag, StoreError> {
+    let kinds: Vec<&str> = role.reacts_to().into_iter().map(|kind| kind.name()).collect();
+    if kinds.is_empty() {
+        return Ok(Lag::default());
+    }
+    let client = shared.pool.client().await?;
+    let row = client.query_one(&client.prepare_cached(SQL).await?, &[&role.as_str(), &kinds]).await?;
+    let head = natural(get(&row, 0)?);
+    let first = get::<Option<i64>>(&row, 1)?.map(natural);
+    let parked = natural(get(&row, 3)?);
+    let oldest: [Option<Timestamp>; 2] = [get(&row, 2)?, get(&row, 4)?];
+    Ok(Lag {
+        events: first.map_or(0, |first| (head + 1).saturating_sub(first)),
+        parked: parked.saturating_sub(shared.bus.seat(role).state.lock().rows_out()),
+        oldest: oldest.into_iter().flatten().min(),
+    })
+}

@@ -1,0 +1,123 @@
+//! What the bus reads of the event table and of parked deliveries.
+
+use deadpool_postgres::ClientWrapper;
+use ordermill_core::Timestamp;
+use ordermill_core::event::EventType;
+use ordermill_core::process::Role;
+use ordermill_ports::bus::Delivery;
+use tokio_postgres::Row;
+
+use super::feed::Entry;
+use super::state::{Gap, delivery};
+use crate::codec::{get, int, limit, natural, small, subject_of};
+use crate::error::StoreError;
+use crate::shared::Shared;
+
+/// How often parked deliveries are read again, as some were settled meanwhile, before it is left to the next time.
+const RELOADS_MAX: usize = 3;
+
+/// The columns [`entry`] reads of events, named `e`, in its order.
+pub(super) const HEADER: &str = "e.position, e.subject_kind, e.subject, e.version, e.type, e.at, e.partition";
+
+/// Reads an event without its data from a row with [`HEADER`], the first column at `offset`.
+pub(super) fn entry(row: &Row, offset: usize) -> Result<(u64, Entry), StoreError> {
+    let subject = subject_of(get(row, offset + 1)?, get(row, offset + 2)?)?;
+    let kind = EventType::from_name(get(row, offset + 4)?);
+    let partition = u8::try_from(get::<i16>(row, offset + 6)?).unwrap_or(0);
+    let entry = Entry { subject, version: small(get(row, offset + 3)?), kind, at: get(row, offset + 5)?, partition };
+    Ok((natural(get(row, offset)?), entry))
+}
+
+/// Events behind a position, oldest first.
+pub(crate) async fn headers_behind(
+    client: &ClientWrapper,
+    after: u64,
+    rows: usize,
+) -> Result<Vec<(u64, Entry)>, StoreError> {
+    let sql = format!("SELECT {HEADER} FROM events AS e WHERE e.position > $1 ORDER BY e.position LIMIT $2");
+    let statement = client.prepare_cached(&sql).await?;
+    let rows = client.query(&statement, &[&int(after), &limit(rows)]).await?;
+    rows.iter().map(|row| entry(row, 0)).collect()
+}
+
+/// Events up to `end` that a role is behind with: those it reacts to, and those that are of no type this program knows.
+pub(super) async fn headers_within(
+    client: &ClientWrapper,
+    role: Role,
+    gap: Gap,
+    end: u64,
+    rows: usize,
+) -> Result<Vec<(u64, Entry)>, StoreError> {
+    let kinds = role.reacts_to();
+    let others: Vec<&str> =
+        EventType::ALL.iter().filter(|kind| !kinds.contains(kind)).map(|kind| kind.name()).collect();
+    let partitions: Vec<i16> = (0..16).filter(|partition| gap.partitions & 1 << partition != 0).collect();
+    let sql = format!(
+        "SELECT {HEADER} FROM events AS e
+         WHERE e.position > $1 AND e.position <= $2 AND e.partition = ANY($3) AND e.type <> ALL($4) ORDER BY e.position LIMIT $5"
+    );
+    let statement = client.prepare_cached(&sql).await?;
+    let rows = client.query(&statement, &[&int(gap.from), &int(end), &partitions, &others, &limit(rows)]).await?;
+    rows.iter().map(|row| entry(row, 0)).collect()
+}
+
+/// A delivery that is parked.
+#[derive(Debug)]
+pub(super) struct ParkedRow {
+    pub(super) partition: u8,
+    pub(super) delivery: Delivery,
+    pub(super) due: Timestamp,
+}
+
+/// The columns [`parked`] reads of parked deliveries, named `p`, and events, named `e`.
+pub(super) fn parked_columns() -> String {
+    format!("p.role, p.tries, p.due, {HEADER}")
+}
+
+/// Reads a parked delivery; `None` for a role or a type of event that this program does not know.
+pub(super) fn parked(row: &Row) -> Result<Option<ParkedRow>, StoreError> {
+    let (position, entry) = entry(row, 3)?;
+    let (Some(role), Some(kind)) = (Role::from_name(get(row, 0)?), entry.kind) else { return Ok(None) };
+    let tries = small(get(row, 1)?);
+    let delivery = delivery(role, position, &entry, kind, tries);
+    Ok(Some(ParkedRow { partition: entry.partition, delivery, due: get(row, 2)? }))
+}
+
+/// Finds deliveries that any process has redriven.
+pub(crate) async fn reload(shared: &Shared, client: &ClientWrapper) -> Result<(), StoreError> {
+    let bus = &shared.bus;
+    let roles = bus.roles();
+    let names: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "SELECT {} FROM parked AS p JOIN events AS e USING (position) WHERE p.redriven AND p.role = ANY($1)",
+        parked_columns()
+    );
+    let statement = client.prepare_cached(&sql).await?;
+    for _ in 0..RELOADS_MAX {
+        let before = roles.iter().map(|role| bus.seat(*role).state.lock().settled_rows).collect::<Vec<_>>();
+        let rows = client.query(&statement, &[&names]).await?;
+        let mut rows = rows.iter().map(parked).filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
+        let mut is_current = true;
+        for (role, before) in roles.iter().zip(before) {
+            let seat = bus.seat(*role);
+            let mut state = seat.state.lock();
+            if state.settled_rows != before {
+                // What was read may have been settled since.
+                is_current = false;
+                continue;
+            }
+            for ParkedRow { partition, delivery, due } in rows.extract_if(.., |row| row.delivery.role == *role) {
+                state.park(partition, delivery, due);
+            }
+            drop(state);
+            seat.bell.notify_waiters();
+        }
+        if is_current {
+            break;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,391 @@
+//! What one role has of the bus in this process: the partitions it leases, and what was handed out of them.
+//!
+//! Architecture invariant: nothing here is the truth. Lost, it is read again from the leases, the parked deliveries and the feed.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::time::Instant;
+
+use ordermill_core::Timestamp;
+use ordermill_core::event::EventType;
+use ordermill_core::process::Role;
+use ordermill_ports::bus::Delivery;
+use ordermill_ports::queries::Position;
+
+use super::feed::{Entry, Feed};
+use crate::codec::PARTITIONS;
+
+/// A leased partition.
+#[derive(Debug)]
+pub(super) struct Lease {
+    /// Counts the owners; names this lease.
+    pub(super) token: i64,
+    /// Every event of the partition up to here was handed out, or is of no interest.
+    head: u64,
+    /// The cursor in the database.
+    pub(super) committed: u64,
+    /// The lease holds at least until then; afterwards nothing is handed out before it is renewed.
+    pub(super) holds_until: Instant,
+    /// Since when the partition is being given up: nothing more is handed out of it.
+    pub(super) leaving: Option<Instant>,
+    /// Events of types that only a newer program knows. They hold the cursor back, so that it finds them.
+    strange: BTreeSet<u64>,
+}
+
+/// A delivery that was handed out and is not settled.
+#[derive(Debug)]
+pub(super) struct Handed {
+    pub(super) delivery: Delivery,
+    pub(super) partition: u8,
+    /// Whether the table `parked` has a row for it, so that the cursor may be past it.
+    pub(super) stored: bool,
+    /// Whether it was given back and waits to be handed out again.
+    back: bool,
+    /// Whether its settlement is on its way into the database.
+    pub(super) settling: bool,
+}
+
+/// A delivery that waits for another try.
+#[derive(Debug)]
+struct Parked {
+    delivery: Delivery,
+    partition: u8,
+}
+
+/// One role's deliveries.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) role: Role,
+    /// The event types the role reacts to, one bit each.
+    kinds: u64,
+    pub(super) leases: [Option<Lease>; PARTITIONS as usize],
+    handed: BTreeMap<u64, Handed>,
+    given_back: VecDeque<u64>,
+    due: BinaryHeap<Reverse<(Timestamp, u64)>>,
+    parked: HashMap<u64, Parked>,
+    /// Counts the parked deliveries that were settled: what was read of them before is out of date.
+    pub(super) settled_rows: u64,
+}
+
+/// What there is for a role.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// These.
+    Deliveries(Vec<Delivery>),
+    /// The feed in memory does not reach back to where the role is: the database has to be read.
+    Behind(Gap),
+    /// Nothing now; at this time a parked delivery is due, if at any.
+    Nothing(Option<Timestamp>),
+}
+
+/// What a role that is behind has to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Gap {
+    /// Behind this position.
+    pub(super) from: u64,
+    /// Of these partitions, one bit each.
+    pub(super) partitions: u16,
+}
+
+impl State {
+    pub(super) fn new(role: Role) -> Self {
+        Self {
+            role,
+            kinds: role.reacts_to().into_iter().map(bit).fold(0, |all, one| all | one),
+            leases: Default::default(),
+            handed: BTreeMap::new(),
+            given_back: VecDeque::new(),
+            due: BinaryHeap::new(),
+            parked: HashMap::new(),
+            settled_rows: 0,
+        }
+    }
+
+    /// Whether any event ever reaches the role.
+    pub(super) const fn has_interests(&self) -> bool {
+        self.kinds != 0
+    }
+
+    /// Whether one of these types reaches the role.
+    pub(super) const fn wants_any(&self, kinds: u64) -> bool {
+        self.kinds & kinds != 0
+    }
+
+    /// Begins to deal with a partition, behind its cursor.
+    pub(super) fn take(&mut self, partition: u8, token: i64, cursor: u64, holds_until: Instant) {
+        self.lose(partition);
+        self.leases[usize::from(partition)] = Some(Lease {
+            token,
+            head: cursor,
+            committed: cursor,
+            holds_until,
+            leaving: None,
+            strange: BTreeSet::new(),
+        });
+    }
+
+    /// Has no more to do with a partition. What was handed out of it and is not settled comes again to whoever leases it.
+    pub(super) fn lose(&mut self, partition: u8) {
+        if self.leases[usize::from(partition)].take().is_some() {
+            self.handed.retain(|_, handed| handed.partition != partition);
+            self.parked.retain(|_, parked| parked.partition != partition);
+        }
+    }
+
+    /// Parks a delivery that the table `parked` has a row for. Nothing happens where it is parked or handed out already, or the
+    /// partition is not leased.
+    pub(super) fn park(&mut self, partition: u8, delivery: Delivery, due: Timestamp) {
+        let position = delivery.position.0;
+        let is_known = self.parked.contains_key(&position) || self.handed.contains_key(&position);
+        if !is_known && self.leases[usize::from(partition)].is_some() {
+            self.due.push(Reverse((due, position)));
+            self.parked.insert(position, Parked { delivery, partition });
+        }
+    }
+
+    /// The partitions that may be handed out of, one bit each.
+    fn open(&self, now: Instant) -> u16 {
+        let is_open = |lease: &Lease| lease.leaving.is_none() && now < lease.holds_until;
+        let open = self.leases.iter().enumerate().filter(|(_, lease)| lease.as_ref().is_some_and(is_open));
+        open.fold(0, |all, (partition, _)| all | 1 << partition)
+    }
+
+    /// The next deliveries: what was given back, then what is due again, then what is new.
+    pub(super) fn next(&mut self, feed: &Feed, max: usize, now: Timestamp, instant: Instant) -> Next {
+        let open = self.open(instant);
+        let mut deliveries = Vec::new();
+        self.hand_out_again(open, max, &mut deliveries);
+        self.hand_out_due(open, max, now, &mut deliveries);
+        let from = self.low(open);
+        let in_reach = from.is_none_or(|from| self.hand_out_new(open, from, feed, max, &mut deliveries));
+        match from {
+            _ if !deliveries.is_empty() => Next::Deliveries(deliveries),
+            Some(from) if !in_reach => Next::Behind(Gap { from, partitions: open }),
+            _ => Next::Nothing(self.due.peek().map(|Reverse((due, _))| *due)),
+        }
+    }
+
+    fn hand_out_again(&mut self, open: u16, max: usize, deliveries: &mut Vec<Delivery>) {
+        for _ in 0..self.given_back.len() {
+            if deliveries.len() == max {
+                return;
+            }
+            let Some(position) = self.given_back.pop_front() else { return };
+            match self.handed.get_mut(&position).filter(|handed| handed.back) {
+                Some(handed) if open & 1 << handed.partition != 0 => {
+                    handed.back = false;
+                    deliveries.push(handed.delivery.clone());
+                }
+                Some(_) => self.given_back.push_back(position),
+                None => {}
+            }
+        }
+    }
+
+    fn hand_out_due(&mut self, open: u16, max: usize, now: Timestamp, deliveries: &mut Vec<Delivery>) {
+        let mut aside = Vec::new();
+        while deliveries.len() < max
+            && let Some(Reverse((due, position))) = self.due.peek().copied()
+            && due <= now
+        {
+            self.due.pop();
+            match self.parked.get(&position) {
+                Some(parked) if open & 1 << parked.partition == 0 => aside.push(Reverse((due, position))),
+                Some(_) => {
+                    let Some(Parked { delivery, partition }) = self.parked.remove(&position) else { continue };
+                    deliveries.push(delivery.clone());
+                    self.handed
+                        .insert(position, Handed { delivery, partition, stored: true, back: false, settling: false });
+                }
+                // Of a partition that was lost.
+                None => {}
+            }
+        }
+        self.due.extend(aside);
+    }
+
+    /// How far back one has to read for the partitions that are open.
+    fn low(&self, open: u16) -> Option<u64> {
+        if self.kinds == 0 {
+            return None;
+        }
+        let leases = self.leases.iter().enumerate().filter(|(partition, _)| open & 1 << partition != 0);
+        leases.filter_map(|(_, lease)| Some(lease.as_ref()?.head)).min()
+    }
+
+    fn hand_out_new(&mut self, open: u16, from: u64, feed: &Feed, max: usize, deliveries: &mut Vec<Delivery>) -> bool {
+        let mut end = from;
+        let in_reach = feed.scan(from, |position, entry| {
+            let goes_on = self.pass(open, position, entry, max, deliveries);
+            if goes_on {
+                end = position;
+            }
+            goes_on
+        });
+        self.passed(open, from, end);
+        in_reach
+    }
+
+    /// Hands out an event, if it is of interest and was not handed out before. `false` when there is no room for it.
+    fn pass(&mut self, open: u16, position: u64, entry: &Entry, max: usize, deliveries: &mut Vec<Delivery>) -> bool {
+        let Some(lease) = self.leases[usize::from(entry.partition)].as_mut() else { return true };
+        if open & 1 << entry.partition == 0 || position <= lease.head {
+            return true;
+        }
+        let Some(kind) = entry.kind else {
+            lease.strange.insert(position);
+            return true;
+        };
+        if self.kinds & bit(kind) == 0 {
+            return true;
+        }
+        if deliveries.len() >= max {
+            return false;
+        }
+        let delivery = delivery(self.role, position, entry, kind, 0);
+        let handed = Handed {
+            delivery: delivery.clone(),
+            partition: entry.partition,
+            stored: false,
+            back: false,
+            settling: false,
+        };
+        // It has a row where it was parked for holding the cursor back, and is to be handed out by that.
+        if !self.parked.contains_key(&position) && !self.handed.contains_key(&position) {
+            self.handed.insert(position, handed);
+            deliveries.push(delivery);
+        }
+        true
+    }
+
+    /// Everything behind `from` up to `end` was looked at for these partitions.
+    fn passed(&mut self, partitions: u16, from: u64, end: u64) {
+        for (partition, lease) in self.leases.iter_mut().enumerate() {
+            if let Some(lease) = lease
+                && partitions & 1 << partition != 0
+                && lease.head >= from
+            {
+                lease.head = lease.head.max(end);
+            }
+        }
+    }
+
+    /// Takes in what the database has in a gap: the events of interest up to `end`.
+    pub(super) fn catch_up(&mut self, gap: Gap, events: &[(u64, Entry)], end: u64, max: usize) -> Vec<Delivery> {
+        // A partition that was lost and came back meanwhile may begin before the gap: then the gap is not all it has to read.
+        let is_in = |(_, lease): &(usize, &Option<Lease>)| lease.as_ref().is_some_and(|lease| lease.head >= gap.from);
+        let still =
+            self.leases.iter().enumerate().filter(is_in).fold(0, |all, (partition, _)| all | 1_u16 << partition);
+        let open = gap.partitions & still & self.open(Instant::now());
+        let mut deliveries = Vec::new();
+        for (position, entry) in events {
+            if !self.pass(open, *position, entry, max, &mut deliveries) {
+                self.passed(open, gap.from, position - 1);
+                return deliveries;
+            }
+        }
+        self.passed(open, gap.from, end);
+        deliveries
+    }
+
+    /// Passes over events of no interest, so that the cursor of a role with nothing to do does not stay behind.
+    pub(super) fn pass_over(&mut self, feed: &Feed) {
+        let held = self.leases.iter().enumerate().filter(|(_, lease)| lease.is_some());
+        let held = held.fold(0, |all, (partition, _)| all | 1_u16 << partition);
+        if let Some(from) = self.low(held) {
+            // With no room for anything, it ends at the first that would be handed out.
+            self.hand_out_new(held, from, feed, 0, &mut Vec::new());
+        }
+    }
+}
+
+impl State {
+    /// Puts a delivery back to be handed out again, if it is handed out for this try.
+    pub(super) fn give_back(&mut self, delivery: &Delivery) {
+        let position = delivery.position.0;
+        if let Some(handed) = self.handed.get_mut(&position)
+            && !handed.back
+            && handed.delivery.tries == delivery.tries
+        {
+            handed.back = true;
+            self.given_back.push_back(position);
+        }
+    }
+
+    /// Puts back everything that is handed out.
+    pub(super) fn reclaim(&mut self) {
+        for (position, handed) in self.handed.iter_mut().filter(|(_, handed)| !handed.back) {
+            handed.back = true;
+            self.given_back.push_back(*position);
+        }
+    }
+
+    /// The delivery that is handed out at this position.
+    pub(super) fn handed(&mut self, position: u64) -> Option<&mut Handed> {
+        self.handed.get_mut(&position)
+    }
+
+    /// The delivery at this position is settled, for good or for now.
+    pub(super) fn settle(&mut self, position: u64) {
+        if self.handed.remove(&position).is_some_and(|handed| handed.stored) {
+            self.settled_rows += 1;
+        }
+    }
+
+    /// Whether anything of a partition is with a receiver.
+    pub(super) fn is_busy(&self, partition: u8) -> bool {
+        self.handed.values().any(|handed| handed.partition == partition && !handed.back)
+    }
+
+    /// How far the cursor of a partition may go: up to the first event that has no row and is not settled, by memory or `is_settled`.
+    pub(super) fn watermark(&self, partition: u8, is_settled: impl Fn(u64) -> bool) -> u64 {
+        let Some(lease) = &self.leases[usize::from(partition)] else { return 0 };
+        let holds = |(position, handed): &(&u64, &Handed)| {
+            handed.partition == partition && !handed.stored && !is_settled(**position)
+        };
+        let first = self.handed.iter().find(holds).map(|(position, _)| *position);
+        let strange = lease.strange.iter().copied().find(|position| !is_settled(*position));
+        first.into_iter().chain(strange).min().map_or(lease.head, |position| position - 1)
+    }
+
+    /// How far a partition was read behind its cursor.
+    pub(super) fn distance(&self, partition: u8) -> u64 {
+        let lease = self.leases[usize::from(partition)].as_ref();
+        lease.map_or(0, |lease| lease.head.saturating_sub(lease.committed))
+    }
+
+    /// What holds a partition's cursor back, up to half its distance from it, the oldest first: position and tries.
+    pub(super) fn laggards(&self, partition: u8) -> Vec<(u64, u32)> {
+        let Some(lease) = &self.leases[usize::from(partition)] else { return Vec::new() };
+        let half = lease.committed + self.distance(partition) / 2;
+        let handed = self.handed.range(..=half).filter(|(_, handed)| handed.partition == partition && !handed.stored);
+        let handed = handed.map(|(position, handed)| (*position, handed.delivery.tries));
+        handed.chain(lease.strange.range(..=half).map(|position| (*position, 0))).collect()
+    }
+
+    /// What was at this position has a row now.
+    pub(super) fn stored(&mut self, partition: u8, position: u64) {
+        if let Some(handed) = self.handed.get_mut(&position) {
+            handed.stored = true;
+        }
+        if let Some(lease) = &mut self.leases[usize::from(partition)] {
+            lease.strange.remove(&position);
+        }
+    }
+
+    /// How many deliveries with a row are handed out, so that they do not wait.
+    pub(super) fn rows_out(&self) -> u64 {
+        self.handed.values().filter(|handed| handed.stored).count() as u64
+    }
+}
+
+/// The bit of an event type.
+pub(super) const fn bit(kind: EventType) -> u64 {
+    1 << kind as u64
+}
+
+/// An event on its way to a role.
+pub(super) fn delivery(role: Role, position: u64, entry: &Entry, kind: EventType, tries: u32) -> Delivery {
+    let Entry { subject, version, at, .. } = entry.clone();
+    Delivery { role, position: Position(position), subject, version, kind, at, tries }
+}
