@@ -6,6 +6,9 @@
 mod ci;
 mod clients;
 mod deny;
+#[path = "../../crates/postgres/tests/support/server.rs"]
+mod server;
+mod services;
 mod step;
 mod suite;
 mod tools;
@@ -22,6 +25,7 @@ cargo xtask test [ARGS]   check the tools the tests need, then run every test; A
 cargo xtask ci            everything a change must pass: format, lints, dependencies, documentation, generated files, tests
 cargo xtask deny          hold the dependencies against deny.toml: licenses, banned crates, where they come from
 cargo xtask generate      rewrite the generated files
+cargo xtask services      run the servers that the tests use, for you, until interrupted: PostgreSQL
 
 The last line of `test` and of `ci` is the sum over all test programs. A skipped test counts as a failure.
 ";
@@ -35,6 +39,7 @@ fn main() -> ExitCode {
         (Some("ci"), []) => ci::run(),
         (Some("deny"), []) => deny::check(),
         (Some("generate"), []) => generate(),
+        (Some("services"), []) => services::run(),
         (Some("help" | "--help" | "-h"), _) => {
             print!("{USAGE}");
             Ok(())

@@ -5,6 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::server;
 use crate::step::call;
 
 /// Something the tests need.
@@ -31,6 +32,12 @@ const NEEDS: &[Need] = &[
         package: "util-linux",
         works: tmpfs_works,
         hint: "run as root, or allow user namespaces (sysctl kernel.unprivileged_userns_clone=1)",
+    },
+    Need {
+        what: "PostgreSQL, to keep the ledger of many processes",
+        package: "postgresql",
+        works: postgres_works,
+        hint: "put its initdb and postgres on the PATH",
     },
     Need {
         what: "python3, whose mailbox module reads the mail file as a mail program does",
@@ -95,6 +102,11 @@ fn install(packages: &[&str]) -> Result<()> {
 
 fn strace_works() -> Result<(), String> {
     try_out(Command::new("strace").args(["-f", "-o", "/dev/null", "true"]))
+}
+
+fn postgres_works() -> Result<(), String> {
+    let programs = server::programs().ok_or("no initdb on the PATH or below /usr/lib/postgresql")?;
+    try_out(Command::new(programs.join("initdb")).arg("--version"))
 }
 
 fn python_works() -> Result<(), String> {

@@ -8,7 +8,6 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -27,6 +26,8 @@ const USERS: [&str; 2] = ["postgres", "nobody"];
 const SUPERVISOR: &str = r#"
 programs=$1 home=$2 port=$3
 shift 3
+# A terminal interrupts all of us; what is left behind is to be removed all the same.
+trap "" INT HUP
 cd "$home" || exit 1
 "$programs/initdb" --pgdata=cluster --username=postgres --auth=trust --encoding=UTF8 --locale=C --no-sync >server.log 2>&1 || exit 1
 "$programs/postgres" -D cluster -k "$home" -p "$port" -c listen_addresses=127.0.0.1 "$@" >>server.log 2>&1 </dev/null &
@@ -39,7 +40,8 @@ wait "$server"
 cd / && rm -rf "$home"
 "#;
 
-/// A running server. It ends when this is dropped, or with the program.
+/// A running server. It ends when this is dropped, or with the program, also by a panic or a signal: its supervisor sees the end of
+/// its input.
 #[derive(Debug)]
 pub struct Server {
     port: u16,
@@ -49,13 +51,6 @@ pub struct Server {
 }
 
 impl Server {
-    /// The server that all tests of this program share, started when it is first asked for. It stops when the program ends, also
-    /// by a panic or a signal, as its supervisor then sees the end of its input.
-    pub fn shared() -> &'static Self {
-        static SHARED: OnceLock<Server> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start(&["max_connections=400"]))
-    }
-
     /// Starts a server with these settings beside the usual ones: `["max_connections=20"]`.
     ///
     /// # Panics
@@ -115,18 +110,13 @@ impl Server {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// The loopback port it listens on.
-    pub const fn port(&self) -> u16 {
-        self.port
-    }
-
     /// The process id of the server itself.
     pub const fn pid(&self) -> u32 {
         self.pid
     }
 
     /// What the server has said.
-    pub fn log(&self) -> String {
+    fn log(&self) -> String {
         log_of(self.home.path())
     }
 }
@@ -165,8 +155,8 @@ fn unprivileged_user() -> Option<(u32, u32)> {
     USERS.iter().find_map(|name| ids(name))
 }
 
-/// Where `initdb` and `postgres` are: with the newest version below Debian's folder, or on the PATH.
-fn programs() -> Option<PathBuf> {
+/// Where the programs of PostgreSQL are: with the newest version below Debian's folder, or on the PATH.
+pub fn programs() -> Option<PathBuf> {
     let is_there = |folder: &PathBuf| folder.join("initdb").exists() && folder.join("postgres").exists();
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let version = |folder: &PathBuf| folder.parent()?.file_name()?.to_str()?.parse::<u32>().ok();
