@@ -1,6 +1,7 @@
 //! Orders whose server died while their client was waiting. The client saw its connection break and tries again, so its order is called
 //! off like that of any client that is gone.
 
+use ordermill_core::Timestamp;
 use ordermill_core::limits::PAGE_ENTRIES_MAX;
 use ordermill_core::order::{Order, Status};
 use ordermill_ports::queries::{OrderFilter, QueryError};
@@ -22,33 +23,44 @@ fn is_marked(order: &Order) -> bool {
     order.placement.metadata.as_ref().is_some_and(|metadata| metadata["wire"] == "order_api")
 }
 
-/// Calls off every undecided order that no client waits for, as this process has only begun. Where several processes serve, one that
-/// begins calls off the orders that are being waited for elsewhere, too; their clients are told 504 and lose nothing.
-pub(crate) async fn recover(state: Shared) {
+/// Calls off every undecided order that was taken before this is called and that no client waits for, as this process has only begun.
+/// Where several processes serve, one that begins calls off the orders that are being waited for elsewhere, too; their clients are told
+/// 504 and lose nothing.
+///
+/// An order that was confirmed right before the server died stays: whether its client has read the answer is not known here.
+pub(crate) fn recover(state: Shared) -> impl Future<Output = ()> + Send {
+    // Looked at now and not when the ledger can be read at last: what was taken meanwhile has its client here.
+    let began = state.app.clock.now();
     let under_way = state.errand();
+    async move {
+        call_off(&state, began).await;
+        drop(under_way);
+    }
+}
+
+async fn call_off(state: &Shared, began: Timestamp) {
     for _ in 0..TRIES {
-        match left_behind(&state).await {
+        match left_behind(state, began).await {
             Ok(errands) => {
                 for errand in errands {
                     errand.abandon().await;
                 }
-                break;
+                return;
             }
             Err(error) => {
                 tracing::warn!(%error, "orders without a client could not be looked for yet");
                 tokio::select! {
                     () = sleep(PAUSE_MAX) => {}
-                    () = state.closed() => break,
+                    () = state.closed() => return,
                 }
             }
         }
     }
-    drop(under_way);
+    tracing::error!("orders without a client could not be looked for, so some may go on and be charged");
 }
 
-async fn left_behind(state: &Shared) -> Result<Vec<Errand>, QueryError> {
+async fn left_behind(state: &Shared, began: Timestamp) -> Result<Vec<Errand>, QueryError> {
     let statuses = vec![Status::Placed, Status::Authorized, Status::Reserved];
-    let began = state.app.clock.now();
     let filter = OrderFilter { statuses, to: Some(began), ..OrderFilter::default() };
     let mut found = Vec::new();
     let mut before = None;

@@ -63,6 +63,18 @@ async fn a_lost_answer_is_found_out() {
     assert_eq!(shop.order_count().await, 1);
 }
 
+/// The first commit went through unheard, and after it the ledger takes nothing: its later no must not pass for the first answer, or the
+/// client would try again while its order goes on.
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_is_not_answered_by_a_later_failure() {
+    let shop = shop(Settings::default()).await;
+    let racing = race(&shop, Play::LoseThenFail);
+    let (waiting, id) = send(&racing, "/orders/", &[], request("PROD001", 1)).await;
+    let reply = waiting.await.unwrap();
+    assert_eq!(reply.status, 503, "{}", reply.text());
+    assert_eq!(cancelled(&shop, id).await["reason"], "client_gone");
+}
+
 /// Nothing was ever heard of the commit: the client hears that, and the order does not go on without it.
 #[tokio::test(start_paused = true)]
 async fn an_order_of_which_nothing_is_heard_is_called_off() {

@@ -217,6 +217,30 @@ async fn what_a_dead_server_left_behind_is_called_off() {
     server.ended().await;
 }
 
+/// A server looks for what was left behind while it takes its first orders: those are not left behind.
+#[tokio::test]
+async fn what_a_server_takes_as_it_begins_is_not_called_off() {
+    use ordermill_core::input::{Admission, Body, Input};
+    use ordermill_core::intake::OrderDraft;
+    use ordermill_ports::{Ledger as _, Source};
+    let shop = shop(patient()).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut server = std::pin::pin!(ordermill_http::serve(listener, shop.app.clone(), std::future::pending::<()>()));
+    assert!(futures_util::poll!(server.as_mut()).is_pending(), "it has begun");
+    let draft = json!({
+        "customer_id": "CUST001", "lines": [crate::support::line("PROD001", 1)], "metadata": { "wire": "order_api" },
+    });
+    let draft: OrderDraft = serde_json::from_value(draft).unwrap();
+    let request = draft.check(shop.app.random.order_id(shop.app.clock.now()), Admission::Refuse).unwrap();
+    let placed = shop.store.submit_one(Source::Live, Input::new(Body::Place(Box::new(request)))).await.unwrap();
+    let id = placed.order().unwrap().id;
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+        assert!(futures_util::poll!(server.as_mut()).is_pending());
+    }
+    assert_eq!(order(&shop, id).await["status"], "placed");
+}
+
 /// An order whose client waits on, at a server that does nothing for it any more.
 async fn left_waiting(
     shop: &Shop,

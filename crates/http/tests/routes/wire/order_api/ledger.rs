@@ -22,6 +22,8 @@ pub enum Play {
     RejectFirst,
     /// The first placements are committed and their answers are lost.
     LosePlaced(usize),
+    /// The first placement is committed and its answer is lost; every later one is not committed.
+    LoseThenFail,
     /// Calling off fails so often.
     FailCancels(usize),
 }
@@ -72,6 +74,13 @@ impl Ledger for Racing {
                 let lost = fail(SubmitError::Unknown { reason: "the connection broke".to_owned() });
                 inner.submit(source, submissions).await;
                 return lost;
+            }
+            (Body::Place(_), Play::LoseThenFail) if self.is_among(1) => {
+                inner.submit(source, submissions.clone()).await;
+                return fail(SubmitError::Unknown { reason: "the connection broke".to_owned() });
+            }
+            (Body::Place(_), Play::LoseThenFail) => {
+                return fail(SubmitError::NotCommitted { reason: "the disk at /secret/path is full".to_owned() });
             }
             _ => {}
         }
