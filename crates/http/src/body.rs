@@ -100,7 +100,14 @@ pub(crate) async fn read_optional_json<T: DeserializeOwned + Default>(
 /// A body in memory, with the room it takes.
 pub(crate) struct Whole {
     pub bytes: Bytes,
-    _room: Option<Room>,
+    room: Option<Room>,
+}
+
+impl Whole {
+    /// The room alone, for what was made of the body and takes as much.
+    pub fn into_room(self) -> Option<Room> {
+        self.room
+    }
 }
 
 /// Reads a body of at most `bytes_max` bytes into memory.
@@ -126,11 +133,11 @@ pub(crate) async fn read(state: &State, headers: &HeaderMap, body: Body, bytes_m
 
 async fn collect(state: &State, mut body: Body, mut room: Option<Room>, bytes_max: usize) -> Result<Whole, Problem> {
     let Some(first) = next(&mut body).await? else {
-        return Ok(Whole { bytes: Bytes::new(), _room: room });
+        return Ok(Whole { bytes: Bytes::new(), room });
     };
     // Nearly every body comes in one piece, which is taken as it is.
     let Some(second) = next(&mut body).await? else {
-        return if first.len() > bytes_max { Err(too_large(bytes_max)) } else { Ok(Whole { bytes: first, _room: room }) };
+        return if first.len() > bytes_max { Err(too_large(bytes_max)) } else { Ok(Whole { bytes: first, room }) };
     };
     let mut whole = BytesMut::from(first);
     let mut piece = Some(second);
@@ -146,7 +153,7 @@ async fn collect(state: &State, mut body: Body, mut room: Option<Room>, bytes_ma
         }
         piece = next(&mut body).await?;
     }
-    Ok(Whole { bytes: whole.freeze(), _room: room })
+    Ok(Whole { bytes: whole.freeze(), room })
 }
 
 /// The next piece of a body; trailers are passed over.

@@ -60,14 +60,14 @@ pub(crate) async fn receive(
     read: impl FnOnce(&[u8]) -> Result<Vec<ParcelReport>, Problem> + Send + 'static,
 ) -> Result<Vec<Taken>, Problem> {
     let body = body::read(state, headers, body, TRACKING_BODY_BYTES_MAX).await?;
-    let reports = if body.bytes.len() <= INLINE_BYTES_MAX {
-        read(&body.bytes)?
+    // The reports take no less memory than the body, so they keep its room until they are dealt with.
+    let (reports, _room) = if body.bytes.len() <= INLINE_BYTES_MAX {
+        (read(&body.bytes), body.into_room())
     } else {
-        // The room of the body is given back when it was read.
-        let reading = tokio::task::spawn_blocking(move || read(&body.bytes));
-        reading.await.map_err(|error| Problem::internal(&error))??
+        let reading = tokio::task::spawn_blocking(move || (read(&body.bytes), body.into_room()));
+        reading.await.map_err(|error| Problem::internal(&error))?
     };
-    take(state, reports).await
+    take(state, reports?).await
 }
 
 /// Submits reports in calls of [`SUBMIT_INPUTS_MAX`], one after the other, so that what is reported of one parcel keeps its order. One

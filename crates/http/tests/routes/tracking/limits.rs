@@ -1,10 +1,14 @@
 //! How much one batch may hold, in both formats.
 
+use std::time::Duration;
+
+use http::Method;
 use ordermill_core::limits::{PARCEL_EVENTS_MAX, TRACKING_BODY_BYTES_MAX, TRACKING_REPORTS_MAX};
+use ordermill_http::Settings;
 use serde_json::{Value, json};
 
 use super::{WIRE, at, batch, event};
-use crate::support::{Reply, Shop};
+use crate::support::{Fault, Reply, Shop};
 
 /// The longest id there is, with a number in it.
 fn long_id(number: usize) -> String {
@@ -75,6 +79,29 @@ async fn a_million_empty_events_are_counted_and_not_kept() {
     assert!(reply.text().contains("1000001"), "{}", reply.text());
     let body = format!("<events>{}</events>", "<event/>".repeat(500_000));
     shop.track_xml(body).await.assert_problem(413, "too_many_reports");
+}
+
+/// A batch takes its room until it is committed: senders that do not wait for each other must not fill the memory with reports.
+#[tokio::test]
+async fn batches_that_wait_for_the_ledger_keep_their_room() {
+    let body = json_events(1_000);
+    let length = body.len().to_string();
+    let send = async |shop: Shop| {
+        let headers = [("content-type", "application/json"), ("content-length", length.as_str())];
+        shop.send(Method::POST, WIRE, &headers, body.clone()).await
+    };
+    let shop = Shop::with(Settings { body_memory_bytes_max: body.len() * 3 / 2, ..Settings::default() }, 1_000);
+    shop.faults.set(Some(Fault::Silent));
+    {
+        let mut waiting = std::pin::pin!(send(shop.clone()));
+        while !shop.has_parcels().await {
+            assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        send(shop.clone()).await.assert_problem(503, "overloaded");
+    }
+    shop.faults.set(None);
+    assert_eq!(send(shop.clone()).await.status, 202);
 }
 
 #[tokio::test]
