@@ -12,6 +12,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("ordermill-ports", &["ordermill-core"]),
     ("ordermill-engine", &["ordermill-core", "ordermill-ports"]),
     ("ordermill-embedded", &["ordermill-core", "ordermill-ports"]),
+    ("ordermill-postgres", &["ordermill-core", "ordermill-ports"]),
     ("ordermill-http", &["ordermill-core", "ordermill-ports", "ordermill-engine"]),
     // Durations and limits of the process are part of the configuration.
     ("ordermill-config", &["ordermill-core"]),
