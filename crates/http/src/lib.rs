@@ -38,6 +38,7 @@ mod server;
 mod settings;
 mod state;
 mod stock;
+mod submit;
 mod tracking;
 mod wire;
 

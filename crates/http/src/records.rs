@@ -1,6 +1,7 @@
 //! `/v1/records`: data that is handed over to be kept, one object each.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -16,6 +17,7 @@ use ordermill_ports::queries::RecordFilter;
 use ordermill_ports::{Outcome, Source};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use crate::body::read_json;
@@ -29,6 +31,10 @@ use crate::problem::Problem;
 use crate::query::{Params, RecordPath};
 use crate::representation::json;
 use crate::state::{Shared, State as Inner};
+use crate::submit;
+
+/// How long it is tried to find out whether a record was taken.
+const FIND_OUT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A record.
 #[derive(Serialize, ToSchema)]
@@ -154,13 +160,15 @@ pub(crate) fn new_id(state: &Inner) -> RecordId {
     RecordId::from_uuid(state.app.random.order_id(state.app.clock.now()).uuid())
 }
 
-/// Takes a record that was checked elsewhere.
+/// Takes a record that was checked elsewhere. A commit that was not heard of is found out, as a caller without a key would send it again
+/// and it would be there twice.
 ///
 /// # Errors
 /// Why it was not taken.
 pub(crate) async fn submit(state: &Inner, record: TakeRecord) -> Result<RecordId, Problem> {
     let input = Input::new(InputBody::TakeRecord(Box::new(record)));
-    let outcome = state.app.ledger.submit_one(Source::Live, input).await?;
+    let known = timeout(FIND_OUT_TIMEOUT, submit::until_known(state, input)).await;
+    let outcome = known.map_err(|_elapsed| Problem::outcome_unknown())??;
     record_of(&outcome).map(|record| record.id)
 }
 

@@ -23,6 +23,7 @@ use tracing::Instrument as _;
 use crate::orders::place::order_of;
 use crate::problem::Problem;
 use crate::state::Shared;
+use crate::submit;
 
 /// Why an order that took too long was called off.
 const SYNC_TIMEOUT: &str = "sync_timeout";
@@ -122,23 +123,11 @@ impl Errand {
         self.tell(answer, decided).await;
     }
 
-    /// Places the order. Once it is not known whether that was committed it is placed again, which gives the first answer, until the
-    /// ledger says yes or refuses: that it could not commit a later try says nothing of the first.
+    /// Places the order. While it is not known whether that was committed it is placed again, which gives the first answer.
     async fn place(&self, request: PlaceOrder, key: Option<Key>) -> Result<Arc<Order>, Problem> {
         let input = Input::new(Body::Place(Box::new(request))).with_key(key);
-        let mut is_unknown = false;
-        loop {
-            match self.submit(input.clone()).await {
-                Ok(outcome) => return order_of(&outcome).cloned(),
-                Err(SubmitError::Refused(refusal)) => return Err(refusal.into()),
-                Err(error) if is_unknown || matches!(error, SubmitError::Unknown { .. }) => {
-                    is_unknown = true;
-                    tracing::warn!(%error, order_id = %self.order_id, "commit without an answer; asking again");
-                    sleep(PAUSE).await;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let outcome = submit::until_known(&self.state, input).await?;
+        order_of(&outcome).cloned()
     }
 
     /// The decided order; called off if it is not decided in time. `None` when neither can be found out.

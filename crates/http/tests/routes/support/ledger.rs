@@ -21,6 +21,8 @@ pub enum Fault {
     SlowPanic,
     /// Carries it out and never answers.
     Silent,
+    /// Carries it out once without knowing it, and works from then on.
+    LostOnce,
 }
 
 pub struct FaultyLedger {
@@ -64,6 +66,11 @@ impl Ledger for FaultyLedger {
             Some(Fault::Silent) => {
                 self.inner.submit(source, submissions).await;
                 std::future::pending().await
+            }
+            Some(Fault::LostOnce) => {
+                self.set(None);
+                self.inner.submit(source, submissions.clone()).await;
+                each(SubmitError::Unknown { reason: reason() })
             }
         }
     }

@@ -157,6 +157,17 @@ async fn without_token_or_queue_nothing_is_taken() {
     assert_refused(&nothing_configured.post("/", json!({})).await, 400, "Invalid payload");
 }
 
+/// Its client has nothing to ask with, so it would send the message again.
+#[tokio::test]
+async fn a_message_whose_commit_was_not_heard_of_is_taken_once() {
+    let shop = shop(false);
+    shop.faults.set(Some(Fault::LostOnce));
+    let reply = shop.post("/message", message(json!(1))).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let records = records(&shop).await;
+    assert_eq!((records.len(), &records[0]["record_id"]), (1, &reply.json()["message_id"]));
+}
+
 #[tokio::test]
 async fn a_message_that_is_too_large_is_refused() {
     let shop = shop(false);
