@@ -31,6 +31,8 @@ async fn each_error_has_its_type_and_place() {
     for (body, kind, field) in [
         (body("quantity", json!(0)), "greater_than_equal", "quantity"),
         (body("quantity", json!(-1)), "greater_than_equal", "quantity"),
+        (body("quantity", json!("0")), "greater_than_equal", "quantity"),
+        (body("quantity", json!(-1.0)), "greater_than_equal", "quantity"),
         (body("quantity", json!(i64::MIN)), "greater_than_equal", "quantity"),
         (body("quantity", json!(1_000_001)), "value_error", "quantity"),
         (body("quantity", json!(u64::MAX)), "int_type", "quantity"),
