@@ -28,6 +28,18 @@ pub enum OpenError {
         /// The newest version this program knows.
         known: i32,
     },
+    /// It is not there, or was written by an older program and not brought up to date.
+    #[error(
+        "the schema {schema:?} is of version {found}; this program reads version {known}: let it open the ledger once"
+    )]
+    Older {
+        /// The PostgreSQL schema.
+        schema: String,
+        /// Its version; 0 when there is none.
+        found: i32,
+        /// The version this program reads.
+        known: i32,
+    },
     /// The schema holds tables that are not ours.
     #[error("the schema {schema:?} holds tables, but no ledger of Ordermill; name another with `?schema=`")]
     Foreign {
@@ -37,6 +49,9 @@ pub enum OpenError {
     /// Commits would be answered before they are durable.
     #[error("the server does not make commits durable: {0}")]
     NotDurable(String),
+    /// A thread could not be started.
+    #[error("no thread can be started: {0}")]
+    Thread(std::io::Error),
     /// The server is not there, or says no.
     #[error("the ledger cannot be opened: {0}")]
     Store(#[from] StoreError),
@@ -74,6 +89,9 @@ pub enum StoreError {
     /// The server did not answer in time.
     #[error("the server did not answer in time")]
     TimedOut,
+    /// Another transaction came in between; the same again will do.
+    #[error("another transaction came in between")]
+    Raced,
     /// The ledger is closed.
     #[error("the ledger is closed")]
     Closed,
@@ -101,6 +119,7 @@ impl StoreError {
         match self {
             Self::Postgres(error) => meaning(error),
             Self::Connect(_) | Self::TimedOut => Meaning::Unavailable,
+            Self::Raced => Meaning::Conflict,
             Self::Exhausted => Meaning::Busy,
             Self::Closed | Self::Unreadable(_) => Meaning::Other,
         }

@@ -14,20 +14,34 @@
 //! Locks are taken in one order by everybody: keys, references, orders, products, stock, customers, parcels, records, each sorted; then
 //! leases, parked deliveries, cursors; the head of the feed last.
 
+mod admission;
 mod bus;
+mod cache;
 mod codec;
 mod connect;
 mod error;
+mod health;
+mod keys;
+mod lanes;
 mod migrate;
 mod notify;
 mod options;
+mod queries;
+mod read;
 mod shared;
+mod snapshot;
+mod submit;
 mod tls;
+mod writer;
 
 use std::sync::Arc;
 
 pub use error::{ConnectError, OpenError, StoreError};
 pub use options::{Options, Tls};
+pub use snapshot::Snapshot;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use connect::{Connector, Pool};
 use shared::Shared;
@@ -35,6 +49,8 @@ use shared::Shared;
 /// The ledger in a PostgreSQL database, with its queries and its bus.
 pub struct PgLedger {
     shared: Arc<Shared>,
+    /// Becomes true when every task has ended.
+    end: watch::Receiver<bool>,
 }
 
 impl PgLedger {
@@ -50,14 +66,46 @@ impl PgLedger {
             migrate::migrate(&mut client, &options.schema).await?;
         }
         let shared = Arc::new(Shared::new(&options, pool));
-        tokio::spawn(notify::run(Arc::clone(&shared)));
-        Ok(Arc::new(Self { shared }))
+        submit::count_undecided(&shared).await?;
+        let ended = watch::Sender::new(false);
+        let end = ended.subscribe();
+        tokio::spawn(tend(Arc::clone(&shared), options.committers.max(1), ended));
+        Ok(Arc::new(Self { shared, end }))
     }
+
+    /// Returns when everything that was taken is committed and every task has ended.
+    async fn ended(&self) {
+        // Fails only when the sender is gone, and then everything has ended as well.
+        let _ = self.end.clone().wait_for(|ended| *ended).await;
+    }
+}
+
+/// Runs the tasks of a ledger until it is closed.
+async fn tend(shared: Arc<Shared>, committers: usize, ended: watch::Sender<bool>) {
+    let mut background = JoinSet::new();
+    background.spawn(notify::run(Arc::clone(&shared)));
+    background.spawn(submit::probe(Arc::clone(&shared)));
+    background.spawn(keys::sweep(Arc::clone(&shared)));
+    let mut foreground = JoinSet::new();
+    for _ in 0..committers {
+        foreground.spawn(writer::run(Arc::clone(&shared)));
+    }
+    while let Some(end) = foreground.join_next().await {
+        if end.is_err() {
+            tracing::error!("a committer ended with a defect");
+        }
+    }
+    shared.begin_end();
+    while background.join_next().await.is_some() {}
+    bus::close(&shared).await;
+    ended.send_replace(true);
 }
 
 impl Drop for PgLedger {
     fn drop(&mut self) {
-        self.shared.begin_end();
+        // What was submitted is committed all the same, by tasks that nobody waits for.
+        self.shared.lanes.close();
+        self.shared.admission.close();
     }
 }
 

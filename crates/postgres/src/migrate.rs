@@ -47,6 +47,20 @@ pub(crate) async fn migrate(client: &mut Client, schema: &str) -> Result<(), Ope
     Ok(tx.commit().await?)
 }
 
+/// Whether the schema is the one that this program knows, without changing it.
+///
+/// # Errors
+/// [`OpenError::Older`] for one that was not brought up to date yet or is not there, and those of [`migrate`].
+pub(crate) async fn check(client: &mut Client, schema: &str) -> Result<(), OpenError> {
+    let tx = client.transaction().await?;
+    let found = version(&tx, schema).await?;
+    match found.cmp(&newest()) {
+        std::cmp::Ordering::Less => Err(OpenError::Older { schema: schema.to_owned(), found, known: newest() }),
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Greater => Err(OpenError::Newer { schema: schema.to_owned(), found, known: newest() }),
+    }
+}
+
 /// The schema's version; 0 where there is none.
 async fn version(tx: &tokio_postgres::Transaction<'_>, schema: &str) -> Result<i32, OpenError> {
     let sql = "SELECT tablename FROM pg_tables WHERE schemaname = $1";

@@ -87,6 +87,12 @@ pub(crate) fn committed(shared: &Shared, changes: &Changes) {
     }
 }
 
+/// Something was committed, and it is not known here at which position.
+pub(crate) fn look_again(shared: &Shared) {
+    shared.notify.news.feed.store(true, Ordering::Release);
+    shared.notify.news.bell.notify_one();
+}
+
 /// Wakes everyone who waits for these events.
 fn announce(shared: &Shared, events: &[Entry]) {
     shared.bus.ring(events.iter().filter_map(|entry| entry.kind));

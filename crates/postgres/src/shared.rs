@@ -7,7 +7,11 @@ use ordermill_core::policy::Policy;
 use ordermill_ports::Clock;
 use tokio::sync::watch;
 
+use crate::admission::Admission;
+use crate::cache::Orders;
 use crate::connect::Pool;
+use crate::health::Health;
+use crate::lanes::Lanes;
 use crate::options::Options;
 use crate::{bus, notify};
 
@@ -17,6 +21,10 @@ pub(crate) struct Shared {
     pub(crate) policy: Policy,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) pool: Pool,
+    pub(crate) lanes: Lanes,
+    pub(crate) admission: Admission,
+    pub(crate) health: Health,
+    pub(crate) orders: Orders,
     pub(crate) bus: Arc<bus::Bus>,
     pub(crate) notify: notify::State,
     closing: watch::Sender<bool>,
@@ -29,6 +37,10 @@ impl Shared {
             policy: options.policy.clone(),
             clock: Arc::clone(&options.clock),
             pool,
+            lanes: Lanes::default(),
+            admission: Admission::new(options.undecided_max),
+            health: Health::default(),
+            orders: Orders::default(),
             bus: Arc::new(bus::Bus::new(options)),
             notify: notify::State::new(options),
             closing: watch::Sender::new(false),

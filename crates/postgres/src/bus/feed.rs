@@ -131,14 +131,14 @@ mod tests {
     #[test]
     fn events_are_added_once_and_never_with_a_gap() {
         let feed = Feed::default();
-        assert_eq!((feed.last(), positions(&feed, 0)), (0, vec![]));
+        assert!(feed.last() == 0 && positions(&feed, 0).is_empty());
         assert!(feed.append(1, entries(1..3)));
         assert!(!feed.append(4, entries(4..5)), "what is at 3 has to be read first");
         assert!(feed.append(2, entries(2..5)), "read from the database, what is there already too");
         assert!(feed.append(1, entries(1..2)), "known altogether");
         assert_eq!(feed.last(), 4);
         assert_eq!(positions(&feed, 1), [(2, 2), (3, 3), (4, 4)]);
-        assert_eq!(positions(&feed, 4), []);
+        assert!(positions(&feed, 4).is_empty());
     }
 
     #[test]

@@ -222,14 +222,17 @@ async fn take(shared: &Shared, tx: &Transaction<'_>, plans: &[(Role, Plan)]) -> 
     if roles.is_empty() {
         return Ok(Vec::new());
     }
-    let sql = "UPDATE leases AS l
+    // Found once, whatever the plan: a second look would pass over those that were taken, and find more.
+    let sql = "WITH free AS MATERIALIZED (
+                   SELECT w.role, f.partition FROM unnest($2::text[], $3::bigint[]) AS w (role, wants)
+                   CROSS JOIN LATERAL (
+                       SELECT l.partition FROM leases AS l WHERE l.role = w.role AND l.until < clock_timestamp()
+                       ORDER BY l.partition LIMIT w.wants FOR NO KEY UPDATE SKIP LOCKED
+                   ) AS f
+               )
+               UPDATE leases AS l
                SET owner = $1, token = l.token + 1, until = clock_timestamp() + make_interval(secs => $4)
-               FROM unnest($2::text[], $3::bigint[]) AS w (role, wants)
-               CROSS JOIN LATERAL (
-                   SELECT f.partition FROM leases AS f WHERE f.role = w.role AND f.until < clock_timestamp()
-                   ORDER BY f.partition LIMIT w.wants FOR NO KEY UPDATE SKIP LOCKED
-               ) AS free
-               WHERE l.role = w.role AND l.partition = free.partition
+               FROM free WHERE l.role = free.role AND l.partition = free.partition
                RETURNING l.role, l.partition, l.token, l.position";
     let seconds = shared.bus.lease.as_secs_f64();
     let statement = tx.prepare_cached(sql).await?;
@@ -345,3 +348,6 @@ fn farewell(shared: &Shared, role: Role) -> Plan {
     }
     plan
 }
+
+#[cfg(test)]
+mod tests;

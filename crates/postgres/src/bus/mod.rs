@@ -37,6 +37,8 @@ pub(crate) use read::{headers_behind, reload};
 #[derive(Debug)]
 pub(crate) struct Seat {
     state: Mutex<state::State>,
+    /// The event types the role reacts to, one bit each.
+    kinds: u64,
     /// Rung when there is something new for the role.
     bell: Notify,
     /// Whether anybody in this process has asked for the role's deliveries, so that it leases its share of them.
@@ -57,10 +59,10 @@ pub(crate) struct Bus {
 
 impl Bus {
     pub(crate) fn new(options: &Options) -> Self {
-        let seat = |role| Seat {
-            state: Mutex::new(state::State::new(role)),
-            bell: Notify::new(),
-            is_run: AtomicBool::new(false),
+        let seat = |role| {
+            let state = state::State::new(role);
+            let kinds = state.kinds();
+            Seat { state: Mutex::new(state), kinds, bell: Notify::new(), is_run: AtomicBool::new(false) }
         };
         Self { process: Uuid::now_v7(), lease: options.lease, feed: Feed::default(), seats: Role::ALL.map(seat) }
     }
@@ -87,7 +89,7 @@ impl Bus {
     /// Events of these types were committed.
     pub(crate) fn ring(&self, kinds: impl Iterator<Item = EventType>) {
         let kinds = kinds.map(state::bit).fold(0, |all, one| all | one);
-        for seat in self.seats.iter().filter(|seat| seat.state.lock().wants_any(kinds)) {
+        for seat in self.seats.iter().filter(|seat| seat.kinds & kinds != 0) {
             seat.bell.notify_waiters();
         }
     }

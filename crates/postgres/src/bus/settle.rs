@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use deadpool_postgres::Transaction;
 use jiff::SignedDuration;
 use ordermill_core::Timestamp;
 use ordermill_core::process::Role;
@@ -15,6 +14,7 @@ use ordermill_ports::bus::{Delivery, Settle, Settlement};
 use super::Bus;
 use super::state::State;
 use crate::codec::{int, version_int};
+use crate::connect::Tx;
 use crate::error::StoreError;
 use crate::shared::Shared;
 
@@ -58,7 +58,7 @@ struct Cursor {
 /// writes and before it locks the feed's head. It locks the leases concerned, in their order.
 pub(crate) async fn stage(
     shared: &Shared,
-    tx: &Transaction<'_>,
+    tx: &Tx,
     settlements: &[Settlement],
     now: Timestamp,
 ) -> Result<Staged, StoreError> {
@@ -143,7 +143,7 @@ impl Staged {
     }
 
     /// Locks the leases, and leaves out what was handed out under one that is another's by now.
-    async fn fence(&mut self, shared: &Shared, tx: &Transaction<'_>) -> Result<(), StoreError> {
+    async fn fence(&mut self, shared: &Shared, tx: &Tx) -> Result<(), StoreError> {
         let tokens: BTreeMap<Place, i64> = self.items.iter().map(|item| (item.place, item.token)).collect();
         let (roles, partitions) = columns(tokens.keys());
         let sql = "SELECT role, partition, token FROM leases
@@ -186,7 +186,7 @@ impl Staged {
         }
     }
 
-    async fn write(&self, tx: &Transaction<'_>, now: Timestamp) -> Result<(), StoreError> {
+    async fn write(&self, tx: &Tx, now: Timestamp) -> Result<(), StoreError> {
         // Sent together: none waits for the answer of another.
         tokio::try_join!(
             self.write_cursors(tx),
@@ -197,7 +197,7 @@ impl Staged {
         Ok(())
     }
 
-    async fn write_cursors(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
+    async fn write_cursors(&self, tx: &Tx) -> Result<(), StoreError> {
         let moved: Vec<_> = self.cursors.iter().filter(|(_, cursor)| cursor.moved).collect();
         if moved.is_empty() {
             return Ok(());
@@ -211,7 +211,7 @@ impl Staged {
         Ok(())
     }
 
-    async fn write_parked(&self, tx: &Transaction<'_>, now: Timestamp) -> Result<(), StoreError> {
+    async fn write_parked(&self, tx: &Tx, now: Timestamp) -> Result<(), StoreError> {
         let mut rows = Rows::default();
         for item in &self.items {
             if let Settle::Retry { due, reason } = &item.how {
@@ -233,7 +233,7 @@ impl Staged {
         rows.execute(tx, sql).await
     }
 
-    async fn delete_parked(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
+    async fn delete_parked(&self, tx: &Tx) -> Result<(), StoreError> {
         let is_gone = |item: &&Item| item.stored && !matches!(item.how, Settle::Retry { .. });
         let (roles, positions): (Vec<&str>, Vec<i64>) = self
             .items
@@ -249,7 +249,7 @@ impl Staged {
         Ok(())
     }
 
-    async fn write_dead(&self, tx: &Transaction<'_>, now: Timestamp) -> Result<(), StoreError> {
+    async fn write_dead(&self, tx: &Tx, now: Timestamp) -> Result<(), StoreError> {
         let mut rows = Rows::default();
         for item in &self.items {
             if let Settle::DeadLetter { reason } = &item.how {
@@ -288,7 +288,7 @@ impl<'a> Rows<'a> {
         self.times.push(time);
     }
 
-    async fn execute(&self, tx: &Transaction<'_>, sql: &str) -> Result<(), StoreError> {
+    async fn execute(&self, tx: &Tx, sql: &str) -> Result<(), StoreError> {
         let Self { roles, partitions, positions, tries, reasons, times } = self;
         tx.execute(&tx.prepare_cached(sql).await?, &[roles, partitions, positions, tries, reasons, times]).await?;
         Ok(())

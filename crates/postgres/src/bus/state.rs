@@ -101,14 +101,9 @@ impl State {
         }
     }
 
-    /// Whether any event ever reaches the role.
-    pub(super) const fn has_interests(&self) -> bool {
-        self.kinds != 0
-    }
-
-    /// Whether one of these types reaches the role.
-    pub(super) const fn wants_any(&self, kinds: u64) -> bool {
-        self.kinds & kinds != 0
+    /// The event types the role reacts to, one bit each.
+    pub(super) const fn kinds(&self) -> u64 {
+        self.kinds
     }
 
     /// Begins to deal with a partition, behind its cursor.
@@ -389,3 +384,6 @@ pub(super) fn delivery(role: Role, position: u64, entry: &Entry, kind: EventType
     let Entry { subject, version, at, .. } = entry.clone();
     Delivery { role, position: Position(position), subject, version, kind, at, tries }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,40 @@
+//! Events: of one subject, and of all.
+
+use std::sync::LazyLock;
+
+use deadpool_postgres::ClientWrapper;
+use ordermill_core::event::Subject;
+use ordermill_ports::queries::{Committed, Position};
+use tokio_postgres::Row;
+
+use crate::codec::{EVENT_COLUMNS, get, int, kind_code, limit, natural, recorded, subject_bytes, version_int};
+use crate::error::StoreError;
+use crate::read::rows;
+
+static OF: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT position, {EVENT_COLUMNS} FROM events
+         WHERE subject_kind = $1 AND subject = $2 AND version > $3 ORDER BY version"
+    )
+});
+
+static FEED: LazyLock<String> = LazyLock::new(|| {
+    format!("SELECT position, {EVENT_COLUMNS} FROM events WHERE position > $1 ORDER BY position LIMIT $2")
+});
+
+/// The events of one subject behind a version.
+pub(super) async fn of(client: &ClientWrapper, subject: &Subject, after: u32) -> Result<Vec<Committed>, StoreError> {
+    let bytes = subject_bytes(subject);
+    let found = rows(client, &OF, &[&kind_code(subject.kind()), &&*bytes, &version_int(after)]).await?;
+    found.iter().map(committed).collect()
+}
+
+/// All events behind a position.
+pub(super) async fn feed(client: &ClientWrapper, after: Position, max: usize) -> Result<Vec<Committed>, StoreError> {
+    let found = rows(client, &FEED, &[&int(after.0), &limit(max)]).await?;
+    found.iter().map(committed).collect()
+}
+
+fn committed(row: &Row) -> Result<Committed, StoreError> {
+    Ok(Committed { position: Position(natural(get(row, 0)?)), recorded: recorded(row, 1)? })
+}

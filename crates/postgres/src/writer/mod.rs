@@ -1,0 +1,146 @@
+//! The committers: each takes what has come in since its last commit, decides it, and writes it in one transaction.
+//!
+//! What fails is rolled back by the server and leaves no trace. What meets another transaction is decided again from the beginning.
+
+pub(crate) mod decide;
+pub(crate) mod doubt;
+pub(crate) mod head;
+mod load;
+pub(crate) mod overlay;
+mod rows;
+mod transaction;
+mod wants;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ordermill_core::id::ProductId;
+use ordermill_core::input::Body;
+use ordermill_ports::ledger::{Submission, SubmitError};
+
+use crate::error::Meaning;
+use crate::lanes::{Answer, Caller, Load};
+use crate::shared::Shared;
+use transaction::Failure;
+
+/// How often inputs are decided again because other transactions came in between.
+const TRIES_MAX: u32 = 20;
+
+/// The longest pause between two tries while the server is not there.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// Takes calls until the lanes are closed and empty.
+pub(crate) async fn run(shared: Arc<Shared>) {
+    let mut failures: u32 = 0;
+    loop {
+        let load = shared.lanes.take().await;
+        let closing = load.closing;
+        if !load.inputs.is_empty() {
+            if shared.health.problem().is_some() {
+                failures = (failures + 1).min(16);
+                tokio::time::sleep(pause(failures)).await;
+            } else {
+                failures = 0;
+            }
+            let places =
+                load.inputs.iter().filter(|submission| matches!(submission.input.body, Body::Place(_))).count();
+            // A task of its own: a defect ends it, and not the committer. Its callers learn that they cannot know.
+            if tokio::spawn(process(Arc::clone(&shared), load)).await.is_err() {
+                tracing::error!("a committer met a defect of its own");
+            }
+            shared.admission.ended(places);
+        }
+        if closing {
+            return;
+        }
+    }
+}
+
+/// Grows with each failure, and is never the same in two processes.
+fn pause(failures: u32) -> Duration {
+    let longest = Duration::from_millis(25).saturating_mul(1 << failures.min(10)).min(PAUSE_MAX);
+    longest.mul_f64(0.5 + 0.5 * chance())
+}
+
+/// A number in `0.0..1.0`.
+fn chance() -> f64 {
+    f64::from(uuid::Uuid::new_v4().as_u128() as u32) / (f64::from(u32::MAX) + 1.0)
+}
+
+/// Commits a load and answers. Where something in it fails by itself, its calls are committed one by one: one bad call spares the others.
+async fn process(shared: Arc<Shared>, load: Load) {
+    let Load { inputs, callers, .. } = load;
+    match commit(&shared, &inputs).await {
+        Ok(answers) => reply(callers, answers),
+        Err((Meaning::Other, error)) if callers.len() > 1 => {
+            tracing::warn!(%error, "a transaction failed; its calls are committed one by one");
+            let mut rest = inputs.into_iter();
+            for caller in callers {
+                let inputs: Vec<Submission> = rest.by_ref().take(caller.count).collect();
+                let answers = commit(&shared, &inputs).await;
+                let count = caller.count;
+                caller.answer(answers.unwrap_or_else(|(_, error)| refuse(count, &error)));
+            }
+        }
+        Err((_, error)) => callers.into_iter().for_each(|caller| {
+            let count = caller.count;
+            caller.answer(refuse(count, &error));
+        }),
+    }
+}
+
+fn refuse(count: usize, error: &SubmitError) -> Vec<Answer> {
+    (0..count).map(|_| Err(error.clone())).collect()
+}
+
+fn reply(callers: Vec<Caller>, answers: Vec<Answer>) {
+    let mut answers = answers.into_iter();
+    for caller in callers {
+        let count = caller.count;
+        caller.answer(answers.by_ref().take(count).collect());
+    }
+}
+
+/// One transaction, tried again while others come in between.
+async fn commit(shared: &Shared, inputs: &[Submission]) -> Result<Vec<Answer>, (Meaning, SubmitError)> {
+    let mut stock: Vec<ProductId> = Vec::new();
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let (meaning, error) = match transaction::attempt(shared, inputs, &stock).await {
+            Ok(answers) => {
+                shared.health.succeeded();
+                return Ok(answers);
+            }
+            Err(Failure::Lacks(products)) if tries < TRIES_MAX => {
+                stock.extend(products);
+                continue;
+            }
+            Err(Failure::Lacks(_)) => {
+                let reason = "decisions ask for ever more stock".to_owned();
+                (Meaning::Other, SubmitError::NotCommitted { reason })
+            }
+            Err(Failure::NotCommitted(error)) => {
+                let meaning = error.meaning();
+                if meaning == Meaning::Conflict && tries < TRIES_MAX {
+                    tracing::debug!(%error, tries, "another transaction came in between");
+                    tokio::time::sleep(Duration::from_millis(10).mul_f64(chance()) * tries).await;
+                    continue;
+                }
+                let reason = error.to_string();
+                let answer = match meaning {
+                    Meaning::Busy => SubmitError::Overloaded { retry_after: Duration::from_secs(1) },
+                    _ => SubmitError::NotCommitted { reason },
+                };
+                (meaning, answer)
+            }
+            Err(Failure::Unknown(error)) => (Meaning::Unavailable, SubmitError::Unknown { reason: error.to_string() }),
+        };
+        if meaning == Meaning::Unavailable {
+            shared.orders.clear();
+            shared.health.failed(&error.to_string());
+        }
+        metrics::counter!("ordermill_ledger_commit_failures_total").increment(1);
+        return Err((meaning, error));
+    }
+}

@@ -1,0 +1,198 @@
+//! One attempt at one transaction: load, decide, write, head, COMMIT.
+
+use std::time::Duration;
+
+use ordermill_core::Timestamp;
+use ordermill_core::id::ProductId;
+use ordermill_ports::bus::Settlement;
+use ordermill_ports::ledger::{Submission, SubmitError};
+use ordermill_ports::queries::Position;
+use tokio::time::timeout;
+
+use super::decide::{Batch, Planned, outcome};
+use super::doubt::{self, Fate};
+use super::overlay::{NewEvent, Overlay};
+use super::wants::Wants;
+use super::{head, load, rows};
+use crate::bus::{Entry, settle};
+use crate::codec::{get, partition};
+use crate::connect::Tx;
+use crate::error::StoreError;
+use crate::lanes::Answer;
+use crate::notify::{self, Changes};
+use crate::shared::Shared;
+
+/// How long the part before the COMMIT may take, and the COMMIT itself: a server that takes longer is taken for gone.
+const TIME_MAX: Duration = Duration::from_secs(40);
+
+/// Why an attempt came to nothing.
+pub(super) enum Failure {
+    /// Nothing of it is kept.
+    NotCommitted(StoreError),
+    /// It may have been committed.
+    Unknown(StoreError),
+    /// Decisions asked for stock that was not loaded; nothing of it is kept.
+    Lacks(Vec<ProductId>),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::NotCommitted(error)
+    }
+}
+
+/// What is ready for its COMMIT.
+struct Ready {
+    overlay: Overlay,
+    planned: Vec<Planned>,
+    settled: settle::Staged,
+    changes: Changes,
+    now: Timestamp,
+    /// The transaction's id; `None` where it has written nothing.
+    xid: Option<String>,
+}
+
+/// Decides and commits. `stock` is what an earlier attempt lacked.
+pub(super) async fn attempt(
+    shared: &Shared,
+    inputs: &[Submission],
+    stock: &[ProductId],
+) -> Result<Vec<Answer>, Failure> {
+    let tx = Tx::on(shared.pool.client().await?);
+    let ready = match timeout(TIME_MAX, prepare(shared, &tx, inputs, stock)).await {
+        Ok(Ok(ready)) => ready,
+        Ok(Err(failure)) => {
+            // The connection is sound when the server itself said no, or nothing went wrong with it.
+            let is_sound = match &failure {
+                Failure::NotCommitted(error) => error.is_from_server() || matches!(error, StoreError::Raced),
+                Failure::Lacks(_) => true,
+                Failure::Unknown(_) => false,
+            };
+            if is_sound && let Err(error) = tx.roll_back().await {
+                tracing::debug!(%error, "a transaction could not be rolled back; its connection is closed");
+            }
+            return Err(failure);
+        }
+        Err(_) => return Err(StoreError::TimedOut.into()),
+    };
+    let Ready { overlay, planned, settled, mut changes, now, xid } = ready;
+    let Some(xid) = xid else {
+        // Nothing was written, so there is nothing to commit, and nothing that could be lost.
+        tx.roll_back().await?;
+        return Ok(planned.into_iter().map(|planned| outcome(&overlay, planned)).collect());
+    };
+    let channel = notify::channel(&shared.schema);
+    let payload = notify::payload(&changes);
+    let began = std::time::Instant::now();
+    let finish = async {
+        let (head, (), (), ()) = tokio::try_join!(
+            biased;
+            head::append(&tx, &overlay, now),
+            head::insert_parcels(&tx, &overlay),
+            head::tell(&tx, &channel, &payload),
+            tx.commit(),
+        )?;
+        Ok(head)
+    };
+    let finished: Result<_, StoreError> = timeout(TIME_MAX, finish).await.unwrap_or(Err(StoreError::TimedOut));
+    let head = match finished {
+        Ok(head) => {
+            tx.over();
+            head
+        }
+        Err(error) => {
+            // Its statements were all sent: nobody gets this connection again.
+            drop(tx);
+            if error.is_from_server() {
+                return Err(Failure::NotCommitted(error));
+            }
+            tracing::warn!(%error, "the connection was lost during a commit");
+            shared.orders.clear();
+            match doubt::find_out(shared, &overlay, now, &xid).await {
+                // Its position is not known here: the feed is read again.
+                Fate::Committed => {
+                    notify::look_again(shared);
+                    changes.events.clear();
+                    None
+                }
+                Fate::NotCommitted => return Err(Failure::NotCommitted(error)),
+                Fate::Unknown => return Err(Failure::Unknown(error)),
+            }
+        }
+    };
+    metrics::histogram!("ordermill_ledger_commit_seconds").record(began.elapsed());
+    metrics::histogram!("ordermill_ledger_commit_inputs").record(inputs.len() as f64);
+    if let Some(head) = head {
+        changes.head = head.position;
+        shared.admission.counted(head.undecided, head.position.0);
+    }
+    let changed = overlay.orders.values().filter(|staged| staged.order.changed);
+    shared.orders.put(changed.filter_map(|staged| staged.order.now.clone()));
+    settle::committed(shared, settled);
+    notify::committed(shared, &changes);
+    Ok(planned.into_iter().map(|planned| outcome(&overlay, planned)).collect())
+}
+
+/// Everything before the head of the feed.
+async fn prepare(shared: &Shared, tx: &Tx, inputs: &[Submission], stock: &[ProductId]) -> Result<Ready, Failure> {
+    know_statements(tx).await?;
+    let wants = Wants::of(inputs.iter().map(|submission| &submission.input), stock);
+    let now = shared.now();
+    let mut batch = Batch { policy: &shared.policy, overlay: load::load(shared, tx, inputs, wants, now).await?, now };
+    batch.now = latest(&batch.overlay, shared.now());
+    let mut planned = Vec::with_capacity(inputs.len());
+    let mut settlements: Vec<Settlement> = Vec::new();
+    for submission in inputs {
+        let plan = batch.decide(&submission.input);
+        // A delivery is dealt with when its input is decided or refused; not when it could not be looked at.
+        if !matches!(plan, Planned::Failed(SubmitError::NotCommitted { .. })) {
+            settlements.extend(submission.settles.clone());
+        }
+        planned.push(plan);
+    }
+    let Batch { mut overlay, now, .. } = batch;
+    let lacks = overlay.take_missed();
+    if !lacks.is_empty() {
+        return Err(Failure::Lacks(lacks));
+    }
+    let entry = |event: &NewEvent| Entry {
+        subject: event.subject.clone(),
+        version: event.version,
+        kind: Some(event.kind),
+        at: now,
+        partition: partition(&event.subject),
+    };
+    let events = overlay.events.iter().map(entry).collect();
+    let changes = Changes { head: Position(0), events, settled: !settlements.is_empty() };
+    if overlay.events.is_empty() && overlay.new_keys.is_empty() && settlements.is_empty() {
+        return Ok(Ready { overlay, planned, settled: settle::Staged::default(), changes, now, xid: None });
+    }
+    let (xid, (), settled) = tokio::try_join!(
+        biased;
+        xid(tx),
+        rows::write(tx, &overlay, &shared.policy),
+        settle::stage(shared, tx, &settlements, now),
+    )?;
+    Ok(Ready { overlay, planned, settled, changes, now, xid: Some(xid) })
+}
+
+/// Makes sure that the connection knows the statements whose order counts: then they are sent as they are polled, one behind the other.
+async fn know_statements(tx: &Tx) -> Result<(), StoreError> {
+    let statements = load::STATEMENTS.iter().chain(&rows::STATEMENTS).chain(&head::STATEMENTS).copied();
+    let known = statements.chain([crate::read::events_sql()]).map(|sql| tx.prepare_cached(sql));
+    futures_util::future::try_join_all(known).await?;
+    Ok(())
+}
+
+async fn xid(tx: &Tx) -> Result<String, StoreError> {
+    let found = crate::read::rows(tx, "SELECT pg_current_xact_id()::text", &[]).await?;
+    found.first().map_or_else(|| Err(StoreError::Raced), |row| get(row, 0))
+}
+
+/// The time of the decisions: read behind the locks, and never before what was decided about the same subjects, whatever the clocks of
+/// the machines say.
+fn latest(overlay: &Overlay, now: Timestamp) -> Timestamp {
+    let orders = overlay.orders.values().filter_map(|staged| Some(staged.order.now.as_ref()?.updated_at));
+    let parcels = overlay.parcels.values().filter_map(|staged| Some(staged.now.as_ref()?.updated_at));
+    orders.chain(parcels).fold(now, Timestamp::max)
+}
