@@ -1,0 +1,8 @@
+//! The backend on a real PostgreSQL server: the suites of its ports, and several processes on one database.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod conformance;
+mod leases;
+mod news;

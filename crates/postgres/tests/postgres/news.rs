@@ -1,0 +1,99 @@
+//! What processes hear of each other, and what happens when they hear nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ordermill_core::order::Status;
+use ordermill_core::parcel::ParcelStatus;
+use ordermill_core::process::Role;
+use ordermill_ports::conformance::shop::{Shop, parcel};
+use ordermill_ports::queries::Position;
+
+use crate::support::process::{Installation, Process, SOON};
+
+/// Waits in one process for what happens in another: an order, a parcel, the feed, a delivery.
+async fn assert_is_told(teller: &Process, told: &Process) {
+    teller.run(|shop| async move { shop.sell("apple", 100).await }).await;
+    let order = teller.run(|shop| async move { shop.place(&[("apple", 1)]).await }).await;
+    let (id, version) = (order.id, order.version);
+    let head = teller.run(|shop| async move { shop.end().await }).await;
+    let wait = |shop: Shop| async move {
+        let queries = Arc::clone(&shop.backend.queries);
+        let inventory = shop.receive(Role::Inventory, 10);
+        let name = parcel("p-1");
+        let all = async {
+            tokio::join!(
+                queries.order_changed(id, version),
+                queries.parcel_changed(&name, 0),
+                queries.feed_grown(head),
+                inventory
+            )
+        };
+        tokio::time::timeout(SOON, all).await.expect("all of it is told")
+    };
+    let act = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let paid = teller.run(move |shop| async move { shop.drive(id, Status::Authorized).await }).await;
+        let moved = teller.run(|shop| async move { shop.track("p-1", ParcelStatus::PickedUp, 0).await.0 }).await;
+        (paid, moved)
+    };
+    let ((changed, seen, grown, delivered), (paid, moved)) = tokio::join!(told.run(wait), act);
+    assert_eq!(changed.expect("readable"), paid);
+    assert_eq!(seen.expect("readable"), moved);
+    grown.expect("readable");
+    assert_eq!(delivered.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_hear_of_each_other() {
+    let mut installation = Installation::new();
+    // They would not find out by themselves in the time of this test.
+    let patient = |options: &mut ordermill_postgres::Options| options.poll = Duration::from_secs(600);
+    let (teller, told) = (installation.start_with(patient).await, installation.start_with(patient).await);
+    assert_is_told(&teller, &told).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_told_is_found_by_looking() {
+    let mut installation = Installation::new();
+    let teller = installation.start().await;
+    let deaf = |options: &mut ordermill_postgres::Options| {
+        options.listen = false;
+        options.poll = Duration::from_millis(100);
+    };
+    let told = installation.start_with(deaf).await;
+    assert_is_told(&teller, &told).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cut_connections_are_made_again() {
+    let mut installation = Installation::new();
+    let (teller, told) = (installation.start().await, installation.start().await);
+    teller.run(|shop| async move { shop.sell("pear", 100).await }).await;
+    told.join(Role::Payments).await;
+    for _ in 0..3 {
+        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                   WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        assert!(installation.database.query(cut).await.len() >= 2, "each process has a connection");
+        // What was under way is answered as it is; the next is taken as soon as there is a connection again.
+        let place = |shop: Shop| async move {
+            let deadline = tokio::time::Instant::now() + SOON;
+            loop {
+                match shop.submit(vec![ordermill_ports::Submission::new(shop.placing(&[("pear", 1)]))]).await.remove(0)
+                {
+                    Ok(_) => return,
+                    Err(error) => assert!(tokio::time::Instant::now() < deadline, "it goes on: {error}"),
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        teller.run(place).await;
+    }
+    let count = teller.run(|shop| async move { shop.feed(Position(0)).await.len() }).await - 2;
+    assert!(count >= 3);
+    let mut positions: Vec<_> =
+        told.receive_many(Role::Payments, count).await.into_iter().map(|delivery| delivery.position).collect();
+    positions.dedup();
+    assert_eq!(positions.len(), count, "each order is told of, once");
+    assert_is_told(&teller, &told).await;
+}
