@@ -50,6 +50,12 @@ impl Order {
     pub fn is_undecided(&self) -> bool {
         matches!(self.status.as_str(), "placed" | "authorized" | "reserved") && self.attention.is_none()
     }
+
+    /// Where its parcel is, once a carrier has it.
+    #[must_use]
+    pub fn parcel(&self) -> Option<&str> {
+        self.other.get("parcel").and_then(Value::as_str)
+    }
 }
 
 /// Why an order waits for a person.

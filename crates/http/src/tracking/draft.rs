@@ -105,7 +105,7 @@ pub(crate) fn check(
         return Err(Problem::new(&TOO_MANY_REPORTS, detail));
     }
     if found == 0 {
-        return Err(Problem::field(dialect.invalid, dialect.list, "must hold at least one report"));
+        return Err(Problem::field(dialect.invalid, dialect.list, "must not be empty"));
     }
     let mut reports = Vec::with_capacity(found);
     let mut wrong = Wrong { dialect, shown: Vec::new(), found: 0 };

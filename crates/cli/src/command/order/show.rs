@@ -44,6 +44,7 @@ pub fn order(order: &Order, global: &Global) -> Result<Exit> {
     rows.push(("customer", order.customer_id.clone()));
     rows.extend(order.order_ref.clone().map(|order_ref| ("reference", order_ref)));
     rows.push(("taken", output::moment(order.created_at)));
+    rows.extend(order.parcel().map(|parcel| ("parcel", parcel.replace('_', " "))));
     for (name, value) in rows {
         output::line(format_args!("{name:<10} {value}"))?;
     }
