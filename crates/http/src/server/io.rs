@@ -19,14 +19,18 @@ pub(super) struct Activity {
     heads: AtomicU64,
     /// Whether a request is under way.
     busy: AtomicBool,
+    /// Whether it must not go on without its client.
+    watched: AtomicBool,
 }
 
 impl Activity {
-    /// The head of a request has arrived; it is under way until what is given back is dropped.
-    pub fn begin(self: &Arc<Self>) -> UnderWay {
+    /// The head of a request has arrived; it is under way until what is given back is dropped, or, where it is watched, until its client
+    /// is gone.
+    pub fn begin(self: &Arc<Self>, is_watched: bool) -> UnderWay {
         // All of a connection happens in one task, so there is nothing to order.
         self.heads.fetch_add(1, Ordering::Relaxed);
         self.busy.store(true, Ordering::Relaxed);
+        self.watched.store(is_watched, Ordering::Relaxed);
         UnderWay(Arc::clone(self))
     }
 }
@@ -38,6 +42,7 @@ pub(super) struct UnderWay(Arc<Activity>);
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.busy.store(false, Ordering::Relaxed);
+        self.0.watched.store(false, Ordering::Relaxed);
     }
 }
 
@@ -97,6 +102,13 @@ impl TimedIo {
         self.head.map(|(since, _)| since)
     }
 
+    /// Whether the client has closed; its task is woken when it does. hyper looks for that itself, but not while it holds bytes that came
+    /// behind a request: a line end too many, or the next request.
+    fn is_client_gone(&self, cx: &mut Context<'_>) -> bool {
+        let mut byte = [0];
+        matches!(self.stream.poll_peek(cx, &mut ReadBuf::new(&mut byte)), Poll::Ready(Ok(0) | Err(_)))
+    }
+
     /// Turns a write that cannot go on for too long into an error.
     fn limit_write<T>(&mut self, written: Poll<Result<T, Error>>, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
         if written.is_ready() {
@@ -153,7 +165,11 @@ impl AsyncWrite for TimedIo {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        if self.activity.watched.load(Ordering::Relaxed) && self.is_client_gone(cx) {
+            return Poll::Ready(Err(Error::new(ErrorKind::ConnectionAborted, "the client is gone without its answer")));
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

@@ -137,7 +137,7 @@ impl Server {
         let io = TimedIo::new(stream, Arc::clone(&activity), settings.head_read_timeout, settings.write_timeout);
         let (router, placing) = (self.router.clone(), self.placing.clone());
         let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let under_way = activity.begin();
+            let under_way = activity.begin(wire::waits(request.uri().path()));
             let request: Request = request.map(Body::new);
             let answer = if Placing::takes(&request) {
                 Either::Left(placing.clone().call(request))

@@ -58,7 +58,7 @@ pub(super) fn watching() -> OpenApiRouter<Shared> {
     OpenApiRouter::new().routes(routes!(health))
 }
 
-/// Whether a request to this route waits for a decision.
+/// Whether a request to this route, which is its path as well, waits for a decision and must not go on without its client.
 pub(crate) fn waits(route: &str) -> bool {
     matches!(route, "/orders/" | "/orders" | "/process-order")
 }

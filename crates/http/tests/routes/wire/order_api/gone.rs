@@ -53,21 +53,38 @@ async fn an_order_whose_client_hangs_up_is_called_off() {
     assert_eq!((&order["payment"]["voided_minor"], &order["payment"]["captured_minor"]), (&json!(5_800), &json!(0)));
 }
 
+/// Also when more came than the request: a line end too many, or the next request.
 #[tokio::test]
 async fn a_socket_that_closes_is_a_client_that_hangs_up() {
+    for behind in ["", "\r\n", "GET /health HTTP/1.1\r\nhost: x\r\n\r\n"] {
+        let server = Server::start(patient()).await;
+        let mut client = server.connect().await;
+        client.write(raw("/orders/", "chair", "") + behind).await;
+        let id = placed(&server.shop).await;
+        drop(client);
+        tokio::time::timeout(Duration::from_secs(20), async {
+            while order(&server.shop, id).await["status"] != "cancelled" {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+        .unwrap_or_else(|_| panic!("the order is not called off: {behind:?}"));
+        assert_eq!(order(&server.shop, id).await["reason"], "client_gone");
+    }
+}
+
+/// A client that sends the next request before it has its answer is still there.
+#[tokio::test]
+async fn a_client_with_two_requests_gets_two_answers() {
     let server = Server::start(patient()).await;
     let mut client = server.connect().await;
-    client.write(raw("/orders/", "chair", "")).await;
+    client.write(raw("/orders/", "chair", "") + "GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await;
     let id = placed(&server.shop).await;
-    drop(client);
-    tokio::time::timeout(Duration::from_secs(20), async {
-        while order(&server.shop, id).await["status"] != "cancelled" {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await
-    .expect("the order is called off");
-    assert_eq!(order(&server.shop, id).await["reason"], "client_gone");
+    server.shop.confirm(id).await;
+    assert_eq!(client.answer().await.0, 200);
+    let (status, body) = client.answer().await;
+    assert!(status == 200 && body.contains("healthy"), "{body}");
+    assert_eq!(order(&server.shop, id).await["status"], "confirmed");
 }
 
 /// The order was paid, and its answer was made but never written.
