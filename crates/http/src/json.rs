@@ -59,11 +59,7 @@ pub(crate) fn check_depth(bytes: &[u8]) -> Result<(), Problem> {
     Ok(())
 }
 
-fn explain<'a, T: Deserialize<'a>>(
-    bytes: &'a [u8],
-    error: &serde_json::Error,
-    shape: &'static ErrorCode,
-) -> Problem {
+fn explain<'a, T: Deserialize<'a>>(bytes: &'a [u8], error: &serde_json::Error, shape: &'static ErrorCode) -> Problem {
     if error.classify() != Category::Data {
         return Problem::new(&MALFORMED_JSON, error.to_string());
     }

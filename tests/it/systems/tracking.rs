@@ -274,6 +274,30 @@ async fn an_order_of_ours_moves_and_its_customer_hears_of_it() {
     doctor(folder.path()).assert_clean();
 }
 
+/// An order has two names and one parcel: a carrier may use either at any time.
+#[tokio::test]
+async fn both_names_of_an_order_are_one_parcel() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let shop = Shop::of(&server);
+    shop.stock_product("P1", 1_000, 10).await;
+    let mut named = Shop::order("P1", 1);
+    named["order_ref"] = json!("shop-88");
+    let id = shop.place_and_wait(named).await.order_id();
+    let way = [("shop-88", PICKED_UP), (id.as_str(), OUT), ("shop-88", OUT), (id.as_str(), DELIVERED)];
+    let events = way.iter().zip(1..).map(|((name, status), minute)| event(name, status, &at(minute))).collect();
+    let answer = report(&shop, events).await;
+    let taken: Vec<bool> = results(&answer).iter().map(|(accepted, ..)| *accepted).collect();
+    assert_eq!(taken, [true, true, false, true], "{answer:?}");
+    let names: Vec<&str> =
+        answer.body.as_array().unwrap().iter().map(|result| result["orderId"].as_str().unwrap()).collect();
+    assert_eq!(names, way.map(|(name, _)| name), "each is answered by the name it came under");
+    shop.wait_for(&id, |order| order["status"] == "delivered").await;
+    wait_for_mails(folder.path(), 3);
+    assert!(server.terminate().success());
+    doctor(folder.path()).assert_clean();
+}
+
 #[tokio::test]
 async fn a_parcel_survives_a_kill_and_knows_what_came_before() {
     let folder = tempfile::tempdir().unwrap();

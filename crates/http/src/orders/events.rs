@@ -67,6 +67,7 @@ pub(crate) async fn list(
     }
     let order = read::find(&state, id).await?;
     let events = state.app.queries.order_events(id, after.unwrap_or(0)).await?;
-    let events = Events { source: &state.app.settings.event_source, events: &events, placement: Some(&order.placement) };
+    let events =
+        Events { source: &state.app.settings.event_source, events: &events, placement: Some(&order.placement) };
     Ok(json(StatusCode::OK, &OrderEvents { events }))
 }

@@ -1,12 +1,13 @@
 //! Hands reports to the ledger.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use axum::body::Body as HttpBody;
 use http::HeaderMap;
+use ordermill_core::id::{OrderId, ParcelId};
 use ordermill_core::input::{Body, Input, ParcelReport};
 use ordermill_core::limits::{SUBMIT_INPUTS_MAX, TRACKING_BODY_BYTES_MAX};
-use ordermill_core::parcel::{Parcel, Verdict};
+use ordermill_core::parcel::Verdict;
 use ordermill_ports::ledger::OutcomeSubject;
 use ordermill_ports::{Source, Submission, SubmitError};
 
@@ -18,8 +19,8 @@ use crate::tracking::metrics;
 /// A report that was dealt with, and is durable.
 #[derive(Debug)]
 pub(crate) struct Taken {
-    /// The parcel as it is now.
-    pub parcel: Arc<Parcel>,
+    /// What the sender calls the order.
+    pub name: ParcelId,
     /// What came of the report.
     pub verdict: Verdict,
 }
@@ -76,7 +77,10 @@ pub(crate) async fn receive(
 /// # Errors
 /// The first call that fails ends it: 503, and what was taken before stays taken. The same batch again is safe: it is answered
 /// `duplicate` for those.
-async fn take(state: &State, reports: Vec<ParcelReport>) -> Result<Vec<Taken>, Problem> {
+async fn take(state: &State, mut reports: Vec<ParcelReport>) -> Result<Vec<Taken>, Problem> {
+    let names: Vec<ParcelId> = reports.iter().map(|report| report.parcel_id.clone()).collect();
+    unify_names(state, &mut reports).await?;
+    let mut names = names.into_iter();
     let source = if reports.len() == 1 { Source::Live } else { Source::Import };
     let mut taken = Vec::with_capacity(reports.len());
     let mut reports = reports.into_iter();
@@ -90,7 +94,8 @@ async fn take(state: &State, reports: Vec<ParcelReport>) -> Result<Vec<Taken>, P
             let OutcomeSubject::Parcel { parcel, verdict } = outcome.subject else {
                 return Err(Problem::internal(&"the ledger gave no parcel for a report about one"));
             };
-            taken.push(Taken { parcel, verdict });
+            let name = names.next().unwrap_or_else(|| parcel.id.clone());
+            taken.push(Taken { name, verdict });
         }
         if taken.len() != expected {
             return Err(Problem::internal(&"the ledger did not answer every report"));
@@ -98,6 +103,34 @@ async fn take(state: &State, reports: Vec<ParcelReport>) -> Result<Vec<Taken>, P
         metrics::count(taken[begin..].iter().map(|taken| taken.verdict));
     }
     Ok(taken)
+}
+
+/// An order of ours has two names, its id and its reference, and is one parcel: what is reported under the id of an order that has a
+/// reference is reported under that. So a sender that uses both is judged by one way through the states.
+async fn unify_names(state: &State, reports: &mut [ParcelReport]) -> Result<(), Problem> {
+    let order_id = |report: &ParcelReport| report.parcel_id.as_str().parse::<OrderId>().ok();
+    let mut ids: Vec<OrderId> = reports.iter().filter_map(order_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut names = BTreeMap::new();
+    for ids in ids.chunks(SUBMIT_INPUTS_MAX) {
+        for order in state.app.queries.orders(ids).await?.into_iter().flatten() {
+            if let Some(order_ref) = &order.placement.order_ref
+                && let Ok(name) = ParcelId::new(order_ref.as_str())
+            {
+                names.insert(order.id, name);
+            }
+        }
+    }
+    if names.is_empty() {
+        return Ok(());
+    }
+    for report in reports {
+        if let Some(name) = order_id(report).and_then(|id| names.get(&id)) {
+            report.parcel_id = name.clone();
+        }
+    }
+    Ok(())
 }
 
 /// The problem of a call that failed, in words that hold for the batch: calls before it, and others of it, may be committed.

@@ -73,7 +73,7 @@ struct Results(Vec<Taken>);
 impl Serialize for Results {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.iter().map(|taken| ReportResult {
-            parcel_id: taken.parcel.id.as_str(),
+            parcel_id: taken.name.as_str(),
             verdict: verdict_name(taken.verdict),
             reason: match taken.verdict {
                 Verdict::Refused(reason) => Some(reason.as_str()),

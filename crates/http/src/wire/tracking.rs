@@ -132,7 +132,7 @@ struct Results<'a>(&'a [Taken]);
 impl Serialize for Results<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.iter().map(|taken| TrackingResult {
-            order_id: taken.parcel.id.as_str(),
+            order_id: taken.name.as_str(),
             accepted: taken.is_accepted(),
             published: taken.is_published(),
             reason: taken.reason(),

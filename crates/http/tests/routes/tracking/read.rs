@@ -67,8 +67,8 @@ async fn a_parcel_of_ours_is_found_by_both_names_of_its_order() {
     for (name, parcel_id, order_id, status) in [
         ("R-77".to_owned(), "R-77".to_owned(), by_ref, "out_for_delivery"),
         (by_ref.to_string(), "R-77".to_owned(), by_ref, "out_for_delivery"),
-        ("R-78".to_owned(), by_id.to_string(), by_id, "delivered"),
-        (by_id.to_string(), by_id.to_string(), by_id, "delivered"),
+        ("R-78".to_owned(), "R-78".to_owned(), by_id, "delivered"),
+        (by_id.to_string(), "R-78".to_owned(), by_id, "delivered"),
     ] {
         let parcel = shop.get(&format!("/v1/tracking/{name}")).await.json();
         assert_eq!(parcel["parcel_id"], parcel_id, "{name}");
@@ -85,7 +85,7 @@ async fn a_parcel_of_ours_is_found_by_both_names_of_its_order() {
     let of = |id: &str| {
         page["parcels"].as_array().unwrap().iter().find(|parcel| parcel["parcel_id"] == id).unwrap()["order_id"].clone()
     };
-    assert_eq!((of("R-77"), of(&by_id.to_string()), of("R-79")), (json!(by_ref), json!(by_id), Value::Null));
+    assert_eq!((of("R-77"), of("R-78"), of("R-79")), (json!(by_ref), json!(by_id), Value::Null));
 }
 
 /// What the tracking role does with what was reported here, done by hand.
