@@ -208,7 +208,8 @@ const FOLLOW_UP: Retry = retry(100, 30_000, None, GiveUp::Attention);
 const LEDGER_ONLY: Retry = retry(100, 5_000, None, GiveUp::Attention);
 /// About ten minutes of tries: a mail server that is restarted is back by then.
 const MAIL: Retry = retry(1_000, 120_000, Some(10), GiveUp::Attention);
-/// About an hour of tries; the order itself is not held up.
+/// About an hour of tries; the order itself is not held up. For parcels, too: what cannot be read of one for so long is damaged, and is
+/// to be found among the dead letters and not only in the log.
 const ARCHIVE: Retry = retry(1_000, 600_000, Some(12), GiveUp::DeadLetter);
 
 /// The whole order process. Rows of a step and of its undo are neighbours.
@@ -257,7 +258,7 @@ pub const TABLE: &[Row] = &[
           reacts_to: &[E::TrackingMoved],
           does: "move the order with what the carrier reports of its parcel",
           success: &[E::ParcelMoved, E::OrderShipped, E::OrderDelivered], failure: &[E::OrderAttention], undo: None,
-          deadline: "shipping and delivery budgets", retry: LEDGER_ONLY },
+          deadline: "twelve tries, then a dead letter; shipping and delivery budgets", retry: ARCHIVE },
     Row { step: Step::Archive, role: Role::Archive,
           reacts_to: &[E::OrderConfirmed, E::OrderRejected, E::OrderCancelled, E::PaymentDeclined, E::PaymentUnknown, E::PaymentCaptureFailed,
                        E::PaymentVoidRequested, E::PaymentVoided, E::PaymentExpired, E::PaymentRefundRequested, E::PaymentRefunded, E::OrderShipped,

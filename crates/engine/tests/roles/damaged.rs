@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use ordermill_core::channel::Channel;
 use ordermill_core::event::Subject;
 use ordermill_core::order::Status;
 use ordermill_core::parcel::ParcelStatus::PickedUp;
@@ -50,6 +51,25 @@ async fn a_damaged_order_or_reference_keeps_no_other_parcel_back() {
         world.wait_for_status(id, Status::Shipped).await;
     }
     world.wait_until_done(Role::Tracking).await;
+    world.stop().await;
+}
+
+/// Among the dead letters of its channel, with the reason, and not tried for ever where nobody sees it.
+#[tokio::test]
+async fn a_report_of_a_damaged_parcel_is_given_up_and_can_be_sent_again() {
+    let mut world = World::idle(Provider::willing(), Policy::default()).await;
+    let id = world.place_as("ok", None, Some("BROKEN")).await;
+    world.start(World::settings());
+    world.wait_for_status(id, Status::Confirmed).await;
+    world.reads.damaged.lock().insert(Subject::Parcel("BROKEN".parse().unwrap()));
+    world.track("BROKEN", &[(PickedUp, 1)]).await;
+    let letter = world.wait_for_dead_letter().await;
+    assert_eq!((letter.delivery.role, letter.reason.contains("it is damaged")), (Role::Tracking, true), "{letter:?}");
+    let channel = Channel::find_by_dead_letters("order-tracking.events.dlt").unwrap();
+    assert!(channel.delivers(letter.delivery.role, letter.delivery.kind));
+    world.reads.damaged.lock().clear();
+    assert_eq!(world.memory.redrive(&[letter.id]).await.unwrap(), 1);
+    world.wait_for_status(id, Status::Shipped).await;
     world.stop().await;
 }
 

@@ -66,8 +66,8 @@ impl World {
         mine.map(|(key, bytes)| (key.clone(), RecordObject::parse_all(bytes).unwrap())).collect()
     }
 
-    /// Lets time go by until a record is given up.
-    async fn wait_for_dead_letter(&self) -> DeadLetter {
+    /// Lets time go by until a delivery is given up.
+    pub async fn wait_for_dead_letter(&self) -> DeadLetter {
         let deadline = Instant::now() + Duration::from_secs(40);
         loop {
             if let Some(letter) = self.memory.dead_letters(None, 1).await.unwrap().pop() {
