@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::str::FromStr;
 
 use ordermill_core::Timestamp;
-use ordermill_core::event::{Event, EventError, EventType, Recorded, Subject, SubjectKind};
+use ordermill_core::event::{Event, EventError, Recorded, Subject, SubjectKind};
 use ordermill_core::id::{IdError, OrderId, RecordId};
 use ordermill_core::idempotency::{Answer, Fingerprint, Record};
 use ordermill_core::order::Status;
@@ -99,9 +99,9 @@ pub(crate) fn parse_id<I: FromStr<Err = IdError>>(text: &str) -> Result<I, Store
 /// The partition of a subject, below [`PARTITIONS`]. Stored with each event: the function may change only with a new column.
 pub(crate) fn partition(subject: &Subject) -> u8 {
     // FNV-1a, finished as MurmurHash does so that every byte counts for every bit: short, and the same on every machine for ever.
-    let hash = subject_bytes(subject).iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = subject_bytes(subject)
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
     let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     (hash >> 60) as u8
 }
@@ -115,12 +115,6 @@ pub(crate) fn status_of(name: &str) -> Result<Status, StoreError> {
 /// The parcel's status of this name in a column.
 pub(crate) fn parcel_status_of(name: &str) -> Result<ParcelStatus, StoreError> {
     ParcelStatus::from_name(name).ok_or_else(|| StoreError::Unreadable(format!("{name:?} is no status of a parcel")))
-}
-
-/// The type of this name in a column.
-pub(crate) fn event_type_of(name: &str) -> Result<EventType, StoreError> {
-    EventType::from_name(name)
-        .ok_or_else(|| StoreError::Unreadable(format!("the event type {name:?} is not known to this program")))
 }
 
 /// The columns [`recorded`] reads, in its order.

@@ -52,12 +52,14 @@ impl Connector {
         if server.get_application_name().is_none() {
             server.application_name("ordermill");
         }
-        // The name is checked to be plain. Commits are durable whatever the server's default is.
+        // The name is checked to be plain. Commits are durable whatever the server's default is. A process that stands still in the
+        // middle of a transaction holds its locks no longer than its leases.
         let session = format!(
             "SET search_path TO {}; SET synchronous_commit TO on; SET lock_timeout TO '10s'; SET statement_timeout TO '30s'; \
-             SET idle_in_transaction_session_timeout TO '30s'; SET default_transaction_isolation TO 'read committed'; \
+             SET idle_in_transaction_session_timeout TO {}; SET default_transaction_isolation TO 'read committed'; \
              SET timezone TO 'UTC'; SET jit TO off",
-            options.schema
+            options.schema,
+            options.lease.as_millis()
         );
         Ok(Self {
             server,
@@ -138,11 +140,6 @@ impl Pool {
     /// Makes connections that the pool does not count.
     pub(crate) fn connector(&self) -> &Connector {
         self.0.manager()
-    }
-
-    /// Lends no more.
-    pub(crate) fn close(&self) {
-        self.0.close();
     }
 }
 

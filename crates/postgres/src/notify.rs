@@ -49,8 +49,6 @@ pub(crate) struct Changes {
     pub(crate) head: Position,
     /// Its events, in the order of positions.
     pub(crate) events: Vec<Entry>,
-    /// Whether it settled deliveries.
-    pub(crate) settled: bool,
 }
 
 /// The channel of an installation.
@@ -167,15 +165,13 @@ impl State {
         self.feed.send_replace(());
         let subjects = self.subjects.lock();
         if !subjects.is_empty() {
-            changed
-                .filter_map(|subject| subjects.get(subject))
-                .for_each(|watched| drop(watched.changed.send_replace(())));
+            changed.filter_map(|subject| subjects.get(subject)).for_each(|watched| watched.changed.send_replace(()));
         }
     }
 
     fn wake_all(&self) {
         self.feed.send_replace(());
-        self.subjects.lock().values().for_each(|watched| drop(watched.changed.send_replace(())));
+        self.subjects.lock().values().for_each(|watched| watched.changed.send_replace(()));
     }
 
     /// Takes in what another process, or this one, told.

@@ -36,9 +36,12 @@ pub(crate) async fn execute(client: &ClientWrapper, sql: &str, params: &[Param<'
     Ok(client.execute(&statement, params).await?)
 }
 
+/// One subject with its events, or why one of them cannot be read.
+type History = (Subject, Result<Vec<Recorded>, String>);
+
 /// Events of one subject after the other, each subject's oldest first.
-fn by_subject(rows: &[Row]) -> Result<Vec<(Subject, Result<Vec<Recorded>, String>)>, StoreError> {
-    let mut subjects: Vec<(Subject, Result<Vec<Recorded>, String>)> = Vec::new();
+fn by_subject(rows: &[Row]) -> Result<Vec<History>, StoreError> {
+    let mut subjects: Vec<History> = Vec::new();
     for row in rows {
         let subject = subject_of(get(row, 0)?, get(row, 1)?)?;
         if subjects.last().is_none_or(|(last, _)| *last != subject) {

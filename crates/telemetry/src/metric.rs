@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn every_metric_of_the_program_is_described() {
         let mut names = BTreeSet::new();
-        for part in ["ports", "engine", "embedded", "http", "cli"] {
+        for part in ["ports", "engine", "embedded", "postgres", "http", "cli"] {
             walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(part).join("src"), &mut names);
         }
         assert!(names.len() > 10, "{names:?}");

@@ -3,10 +3,8 @@
 use std::collections::VecDeque;
 
 use ordermill_core::Timestamp;
-use ordermill_core::event::{EventType, Recorded, Subject};
+use ordermill_core::event::{EventType, Subject};
 use parking_lot::RwLock;
-
-use crate::codec::partition;
 
 /// Events kept: seconds under full load, in about 8 MiB when full.
 pub(crate) const EVENTS_MAX: usize = 64 * 1024;
@@ -24,15 +22,6 @@ pub(crate) struct Entry {
     pub(crate) at: Timestamp,
     /// The subject's partition.
     pub(crate) partition: u8,
-}
-
-impl Entry {
-    /// What a role needs of this event.
-    pub(crate) fn of(recorded: &Recorded) -> Self {
-        let Recorded { subject, version, at, event, .. } = recorded;
-        let partition = partition(subject);
-        Self { subject: subject.clone(), version: *version, kind: Some(event.kind()), at: *at, partition }
-    }
 }
 
 #[derive(Debug)]

@@ -97,7 +97,7 @@ impl Batch<'_> {
                 missing(format!("order {id} of a key or reference cannot be read"))
             }
             FirstAnswer::Order(id) => Planned::Order { id, changed: false, replayed: true, key_expires_at: None },
-            FirstAnswer::Record(id) if !self.overlay.records.get(&id).is_some_and(|staged| staged.now.is_some()) => {
+            FirstAnswer::Record(id) if self.overlay.records.get(&id).is_none_or(|staged| staged.now.is_none()) => {
                 missing(format!("record {id} of a key cannot be read"))
             }
             FirstAnswer::Record(id) => Planned::Record { id, changed: false, replayed: true },
@@ -171,7 +171,7 @@ impl Batch<'_> {
             let Some(staged) = self.overlay.products.get_mut(id) else { return };
             staged.events += 1;
             staged.product.changed = true;
-            let StagedProduct { product, events, .. } = staged;
+            let StagedProduct { product, events } = staged;
             if matches!(event, Event::ProductPut(_) | Event::ProductDeleted(_)) {
                 let present = product.now.take().map(Arc::unwrap_or_clone);
                 product.now = Product::after(present, &event).map(Arc::new);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ordermill_core::Timestamp;
 use ordermill_core::event::Subject;
-use ordermill_core::id::{OrderId, ProductId, RecordId};
+use ordermill_core::id::{IdempotencyKey, OrderId, ProductId, RecordId};
 use ordermill_core::idempotency::{Answer, Record, RefRecord};
 use ordermill_ports::ledger::Submission;
 use tokio_postgres::Row;
@@ -65,34 +65,19 @@ pub(crate) async fn load(
         lock_texts(tx, LOCK_STOCK, first_stock.iter().map(ProductId::as_str).collect()),
     )?;
     add_orders(&mut overlay, &order_ids, &shared.orders, &orders, found)?;
-    add_products(&mut overlay, &wants.products, &products, true)?;
-    add_products(&mut overlay, &wants.prices, &prices, false)?;
+    add_products(&mut overlay, &wants.products, &products)?;
+    add_products(&mut overlay, &wants.prices, &prices)?;
     add_customers(&mut overlay, &wants, &customers)?;
     put(&mut overlay.parcels, parcel_ids, parcels, &mut overlay.broken, |id| Subject::Parcel(id.clone()));
     put(&mut overlay.records, record_ids, records, &mut overlay.broken, |id| Subject::Record(*id));
     add_stock(&mut overlay, &first_stock, &stock)?;
-    for row in refs {
-        let record =
-            RefRecord { order_id: OrderId::from_uuid(get(&row, 1)?), fingerprint: fingerprint(get(&row, 2)?)? };
-        overlay.refs.insert(parse_id(get(&row, 0)?)?, record);
-    }
+    add_refs(&mut overlay, &refs)?;
     let keys = keys
         .iter()
         .map(|row| Ok((parse_id(get(row, 0)?)?, key_record(row, 1)?)))
         .collect::<Result<Vec<_>, StoreError>>()?;
     load_rest(shared, tx, inputs, wants, &keys, &mut overlay).await?;
-    for (key, record) in keys {
-        // A key counts until it expires, and as long as the order it made is undecided.
-        let is_undecided = match &record.answer {
-            Answer::Order(id) => overlay.staged_order(*id).is_some_and(|order| order.status.is_undecided()),
-            Answer::Stock(_) | Answer::Record(_) => false,
-        };
-        if record.expires_at > now || is_undecided {
-            overlay.keys.insert(key, record);
-        } else {
-            overlay.expired_keys.push(key);
-        }
-    }
+    add_keys(&mut overlay, keys, now);
     Ok(overlay)
 }
 
@@ -102,7 +87,7 @@ async fn load_rest(
     tx: &Tx,
     inputs: &[Submission],
     mut wants: Wants,
-    keys: &[(ordermill_core::id::IdempotencyKey, Record)],
+    keys: &[(IdempotencyKey, Record)],
     overlay: &mut Overlay,
 ) -> Result<(), StoreError> {
     let mut answered: BTreeSet<OrderId> = overlay.refs.values().map(|record| record.order_id).collect();
@@ -254,20 +239,39 @@ fn put<I: Clone + Eq + Hash, T>(
     }
 }
 
-fn add_products(
-    overlay: &mut Overlay,
-    ids: &BTreeSet<ProductId>,
-    rows: &[Row],
-    is_locked: bool,
-) -> Result<(), StoreError> {
+fn add_refs(overlay: &mut Overlay, rows: &[Row]) -> Result<(), StoreError> {
+    for row in rows {
+        let record = RefRecord { order_id: OrderId::from_uuid(get(row, 1)?), fingerprint: fingerprint(get(row, 2)?)? };
+        overlay.refs.insert(parse_id(get(row, 0)?)?, record);
+    }
+    Ok(())
+}
+
+/// Needs the orders that the keys have made.
+fn add_keys(overlay: &mut Overlay, keys: Vec<(IdempotencyKey, Record)>, now: Timestamp) {
+    for (key, record) in keys {
+        // A key counts until it expires, and as long as the order it made is undecided.
+        let is_undecided = match &record.answer {
+            Answer::Order(id) => overlay.staged_order(*id).is_some_and(|order| order.status.is_undecided()),
+            Answer::Stock(_) | Answer::Record(_) => false,
+        };
+        if record.expires_at > now || is_undecided {
+            overlay.keys.insert(key, record);
+        } else {
+            overlay.expired_keys.push(key);
+        }
+    }
+}
+
+fn add_products(overlay: &mut Overlay, ids: &BTreeSet<ProductId>, rows: &[Row]) -> Result<(), StoreError> {
     for row in rows {
         let product = read::product_of(row)?;
         let (id, events) = (product.id.clone(), small(get(row, 8)?));
         let product = Staged::found(Some(Arc::new(product)));
-        overlay.products.insert(id, StagedProduct { product, events, is_locked });
+        overlay.products.insert(id, StagedProduct { product, events });
     }
     for id in ids {
-        let none = || StagedProduct { product: Staged::found(None), events: 0, is_locked };
+        let none = || StagedProduct { product: Staged::found(None), events: 0 };
         overlay.products.entry(id.clone()).or_insert_with(none);
     }
     Ok(())

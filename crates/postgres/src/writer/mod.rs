@@ -140,7 +140,7 @@ async fn commit(shared: &Shared, inputs: &[Submission]) -> Result<Vec<Answer>, (
             shared.orders.clear();
             shared.health.failed(&error.to_string());
         }
-        metrics::counter!("ordermill_ledger_commit_failures_total").increment(1);
+        metrics::counter!("ordermill_commit_failures_total").increment(1);
         return Err((meaning, error));
     }
 }

@@ -59,8 +59,6 @@ impl StagedOrder {
 pub(crate) struct StagedProduct {
     pub(crate) product: Staged<Arc<Product>>,
     pub(crate) events: u32,
-    /// Whether its row was locked: it may be changed.
-    pub(crate) is_locked: bool,
 }
 
 /// A new event, without its position.

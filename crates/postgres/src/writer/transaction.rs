@@ -1,6 +1,6 @@
 //! One attempt at one transaction: load, decide, write, head, COMMIT.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ordermill_core::Timestamp;
 use ordermill_core::id::ProductId;
@@ -81,47 +81,15 @@ pub(super) async fn attempt(
         tx.roll_back().await?;
         return Ok(planned.into_iter().map(|planned| outcome(&overlay, planned)).collect());
     };
-    let channel = notify::channel(&shared.schema);
-    let payload = notify::payload(&changes);
-    let began = std::time::Instant::now();
-    let finish = async {
-        let (head, (), (), ()) = tokio::try_join!(
-            biased;
-            head::append(&tx, &overlay, now),
-            head::insert_parcels(&tx, &overlay),
-            head::tell(&tx, &channel, &payload),
-            tx.commit(),
-        )?;
-        Ok(head)
-    };
-    let finished: Result<_, StoreError> = timeout(TIME_MAX, finish).await.unwrap_or(Err(StoreError::TimedOut));
-    let head = match finished {
-        Ok(head) => {
-            tx.over();
-            head
-        }
-        Err(error) => {
-            // Its statements were all sent: nobody gets this connection again.
-            drop(tx);
-            if error.is_from_server() {
-                return Err(Failure::NotCommitted(error));
-            }
-            tracing::warn!(%error, "the connection was lost during a commit");
-            shared.orders.clear();
-            match doubt::find_out(shared, &overlay, now, &xid).await {
-                // Its position is not known here: the feed is read again.
-                Fate::Committed => {
-                    notify::look_again(shared);
-                    changes.events.clear();
-                    None
-                }
-                Fate::NotCommitted => return Err(Failure::NotCommitted(error)),
-                Fate::Unknown => return Err(Failure::Unknown(error)),
-            }
-        }
-    };
-    metrics::histogram!("ordermill_ledger_commit_seconds").record(began.elapsed());
-    metrics::histogram!("ordermill_ledger_commit_inputs").record(inputs.len() as f64);
+    let began = Instant::now();
+    let head = commit(shared, tx, &overlay, &changes, now, &xid).await?;
+    if head.is_none() && !changes.events.is_empty() {
+        // Its position is not known here: the feed is read again.
+        notify::look_again(shared);
+        changes.events.clear();
+    }
+    metrics::histogram!("ordermill_commit_seconds").record(began.elapsed());
+    metrics::histogram!("ordermill_commit_inputs").record(inputs.len() as f64);
     if let Some(head) = head {
         changes.head = head.position;
         shared.admission.counted(head.undecided, head.position.0);
@@ -131,6 +99,56 @@ pub(super) async fn attempt(
     settle::committed(shared, settled);
     notify::committed(shared, &changes);
     Ok(planned.into_iter().map(|planned| outcome(&overlay, planned)).collect())
+}
+
+/// Writes the head of the feed and commits. Gives the new head; `None` where there was nothing to append, or where only looking
+/// afterwards has shown that it was committed.
+async fn commit(
+    shared: &Shared,
+    tx: Tx,
+    overlay: &Overlay,
+    changes: &Changes,
+    now: Timestamp,
+    xid: &str,
+) -> Result<Option<head::Head>, Failure> {
+    let channel = notify::channel(&shared.schema);
+    let payload = notify::payload(changes);
+    let finish = async {
+        let (head, (), (), ()) = tokio::try_join!(
+            biased;
+            head::append(&tx, overlay, now),
+            head::insert_parcels(&tx, overlay),
+            tell(&tx, changes, &channel, &payload),
+            tx.commit(),
+        )?;
+        Ok(head)
+    };
+    let finished: Result<_, StoreError> = timeout(TIME_MAX, finish).await.unwrap_or(Err(StoreError::TimedOut));
+    match finished {
+        Ok(head) => {
+            tx.over();
+            Ok(head)
+        }
+        Err(error) => {
+            // Its statements were all sent: nobody gets this connection again.
+            drop(tx);
+            if error.is_from_server() {
+                return Err(Failure::NotCommitted(error));
+            }
+            tracing::warn!(%error, "the connection was lost during a commit");
+            shared.orders.clear();
+            match doubt::find_out(shared, overlay, now, xid).await {
+                Fate::Committed => Ok(None),
+                Fate::NotCommitted => Err(Failure::NotCommitted(error)),
+                Fate::Unknown => Err(Failure::Unknown(error)),
+            }
+        }
+    }
+}
+
+/// Tells the other processes of new events, and of nothing else: what is settled concerns this process alone.
+async fn tell(tx: &Tx, changes: &Changes, channel: &str, payload: &str) -> Result<(), StoreError> {
+    if changes.events.is_empty() { Ok(()) } else { head::tell(tx, channel, payload).await }
 }
 
 /// Everything before the head of the feed.
@@ -163,7 +181,7 @@ async fn prepare(shared: &Shared, tx: &Tx, inputs: &[Submission], stock: &[Produ
         partition: partition(&event.subject),
     };
     let events = overlay.events.iter().map(entry).collect();
-    let changes = Changes { head: Position(0), events, settled: !settlements.is_empty() };
+    let changes = Changes { head: Position(0), events };
     if overlay.events.is_empty() && overlay.new_keys.is_empty() && settlements.is_empty() {
         return Ok(Ready { overlay, planned, settled: settle::Staged::default(), changes, now, xid: None });
     }

@@ -228,6 +228,7 @@ async fn an_event_of_a_newer_program_waits_for_it() {
     let handed = old.receive_many(ROLE, 40).await;
     let middle = handed[20].position;
     settle(&old, handed).await;
+    old.close().await;
     // As if an event in the middle were of a type that this program does not know, and a role that does reacted to it.
     let sql = format!("UPDATE events SET type = 'order.pondered' WHERE position = {}", middle.0);
     installation.database.execute(&sql).await;

@@ -82,7 +82,11 @@ impl Server {
         let mut pid = String::new();
         let said = supervisor.stdout.take().expect("it is piped");
         BufReader::new(said).read_line(&mut pid).expect("a pipe can be read");
-        let pid = pid.trim().parse().map_err(|_| log_of(home.path()))?;
+        let Ok(pid) = pid.trim().parse() else {
+            // It ends by itself: there is nothing to supervise.
+            let _ = supervisor.wait();
+            return Err(log_of(home.path()));
+        };
         let server = Self { port, pid, supervisor, home };
         server.wait_until_ready(programs)?;
         Ok(server)
