@@ -118,7 +118,7 @@ fn venv_works() -> Result<(), String> {
 }
 
 fn node_works() -> Result<(), String> {
-    try_out(Command::new("node").args(["-e", "process.exit(parseInt(process.versions.node) < 18)"]))
+    try_out(Command::new("node").args(["-e", "process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)"]))
 }
 
 fn npm_works() -> Result<(), String> {
