@@ -2,6 +2,10 @@
 //!
 //! Architecture invariant: this is the one place that knows which adapter stands behind which port.
 
+mod absent;
+mod ledger;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod settings;
 #[cfg(test)]
 pub mod testing;
@@ -16,13 +20,15 @@ use ordermill_config::Config;
 use ordermill_core::id::CustomerId;
 use ordermill_core::process::Role;
 use ordermill_embedded::secrets::LocalSecrets;
-use ordermill_embedded::{mail, memory, objects, sandbox, sqlite};
+use ordermill_embedded::{mail, objects, sandbox};
 use ordermill_engine::{Parts, Running, Templates};
 use ordermill_http::{App, Token, TokenList};
 use ordermill_ports::clock::{SystemClock, SystemRandom};
 use ordermill_ports::decorator::{Breaker, Cached, Faulty, Metered, Timeout, breaker, faulty};
-use ordermill_ports::{Bus, Clock, Ledger, Mailer, Objects, Payments, Queries, Secrets};
+use ordermill_ports::{Clock, Mailer, Objects, Payments, Queries, Secrets};
 use ordermill_telemetry as telemetry;
+
+use absent::Absent;
 use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::oneshot;
@@ -36,8 +42,10 @@ pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// A server at work.
 pub struct Server {
-    /// Where it listens; `None` when it does not run the role `api`.
+    /// Where it listens; `None` when it does not.
     pub address: Option<SocketAddr>,
+    /// Whether that is the whole interface; health and metrics alone otherwise.
+    pub has_api: bool,
     /// What its roles work with.
     pub parts: Parts,
     roles: Running,
@@ -53,8 +61,9 @@ impl Server {
     /// # Errors
     /// Something cannot be opened: a file, another process that has it, the port.
     pub async fn start(config: &Config, metrics: RenderMetrics) -> Result<Self> {
+        let has_api = config.roles.0.contains(&Role::Api);
         // The port first: a second server on the same one must not touch anything.
-        let listener = match config.roles.0.contains(&Role::Api) {
+        let listener = match has_api || config.http.is_listen_given {
             true => Some(listen(config.http.listen.0).await?),
             false => None,
         };
@@ -62,7 +71,7 @@ impl Server {
             .with_context(|| format!("the data directory {} cannot be made", config.data.display()))?;
         let parts = open(config).await?;
         let app = app(&parts, config, metrics)?;
-        if config.roles.0.contains(&Role::Api) {
+        if has_api {
             warn_of_missing_secrets(&app, config).await;
         }
         let role_threads = RoleThreads::start()?;
@@ -71,14 +80,16 @@ impl Server {
         let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let http = match listener {
-            Some(listener) => tokio::spawn(ordermill_http::serve(listener, app, stopped)),
+            Some(listener) if has_api => tokio::spawn(ordermill_http::serve(listener, app, stopped)),
+            // For whoever keeps the process running.
+            Some(listener) => tokio::spawn(ordermill_http::serve_health(listener, app, stopped)),
             None => tokio::spawn(async move {
                 // Sent, or dropped with the server: both mean the end.
                 let _ = stopped.await;
                 Ok(())
             }),
         };
-        Ok(Self { address, parts, roles, _role_threads: role_threads, stop: Some(stop), http })
+        Ok(Self { address, has_api, parts, roles, _role_threads: role_threads, stop: Some(stop), http })
     }
 
     /// Returns only when the HTTP interface has failed, or the ledger for good.
@@ -139,6 +150,18 @@ impl Drop for RoleThreads {
     }
 }
 
+/// Refuses what only the parts can tell to be wrong, without opening anything.
+///
+/// # Errors
+/// [`crate::exit::Usage`].
+pub fn check(config: &Config) -> Result<()> {
+    match &config.ledger {
+        #[cfg(feature = "postgres")]
+        config::Ledger::Postgres(url) => postgres::options(config, url, Arc::new(SystemClock)).map(drop),
+        config::Ledger::Sqlite(_) | config::Ledger::Memory => Ok(()),
+    }
+}
+
 async fn listen(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
@@ -151,7 +174,7 @@ async fn open(config: &Config) -> Result<Parts> {
         let (config, clock) = (config.clone(), Arc::clone(&clock));
         move || open_payments(&config, &clock)
     });
-    let (ledger, queries, bus) = open_ledger(config, &clock)?;
+    let (ledger, queries, bus) = ledger::open(config, &clock).await?;
     let mailer = open_mail(config, &*queries).await?;
     let config::Objects::File(archive) = &config.objects;
     let objects: Arc<dyn Objects> = Arc::new(objects::FileObjects::open(archive)?);
@@ -168,26 +191,11 @@ async fn open(config: &Config) -> Result<Parts> {
     })
 }
 
-type Store = (Arc<dyn Ledger>, Arc<dyn Queries>, Arc<dyn Bus>);
-
-fn open_ledger(config: &Config, clock: &Arc<dyn Clock>) -> Result<Store> {
-    // The ledger is its own bus; the other kinds are not in this build.
-    let config::Bus::Ledger = config.bus;
-    let (policy, undecided_max) = (config.process.policy(), config.intake.undecided_max);
-    Ok(match &config.ledger {
-        config::Ledger::Sqlite(path) => {
-            let options = sqlite::Options { policy, undecided_max, ..sqlite::Options::new(path, Arc::clone(clock)) };
-            let ledger = sqlite::SqliteLedger::open(options)?;
-            (ledger.clone(), ledger.clone(), ledger)
-        }
-        config::Ledger::Memory => {
-            let ledger = memory::MemoryLedger::new(policy, Arc::clone(clock), undecided_max);
-            (ledger.clone(), ledger.clone(), ledger)
-        }
-    })
-}
-
+/// The mail store; a mail file has one process that writes it, so it is left alone where the role does not run.
 async fn open_mail(config: &Config, queries: &dyn Queries) -> Result<Arc<dyn Mailer>> {
+    if !config.roles.0.contains(&Role::Notifications) {
+        return Ok(Arc::new(Absent(Role::Notifications)));
+    }
     let from = &config.notifications.from;
     Ok(match &config.mail {
         config::Mail::Mbox(path) => Arc::new(mail::Mbox::open(path, queries.mailbox_end().await?, from)?),
@@ -195,7 +203,11 @@ async fn open_mail(config: &Config, queries: &dyn Queries) -> Result<Arc<dyn Mai
     })
 }
 
+/// The payment provider; the sandbox's books have one process that keeps them, so they are left alone where the role does not run.
 fn open_payments(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Payments>> {
+    if !config.roles.0.contains(&Role::Payments) {
+        return Ok(Arc::new(Absent(Role::Payments)));
+    }
     let config::PaymentProvider::Sandbox = config.payments;
     let options = sandbox::Options { slow: config.sandbox.slow.std(), fsync: config.sandbox.fsync };
     let mut payments: Arc<dyn Payments> =
@@ -282,14 +294,13 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_server_starts_on_either_ledger_and_ends() {
-        for ledger in [config::Ledger::Memory, config::Ledger::Sqlite("ordermill.db".into())] {
+        for is_in_memory in [true, false] {
             let dir = tempfile::tempdir().expect("a directory can be made");
             let mut config = Config::with_defaults(dir.path());
             config.http.listen = config::Listen(([127, 0, 0, 1], 0).into());
-            config.ledger = match ledger {
-                config::Ledger::Sqlite(path) => config::Ledger::Sqlite(dir.path().join(path)),
-                config::Ledger::Memory => config::Ledger::Memory,
-            };
+            if is_in_memory {
+                config.ledger = config::Ledger::Memory;
+            }
             let server = Server::start(&config, Arc::new(String::new)).await.expect("it starts");
             let url = format!("http://{}", server.address.expect("it listens"));
             let client = ordermill_client::Client::new(&url).expect("a URL");

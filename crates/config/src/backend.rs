@@ -1,13 +1,16 @@
-//! Backends are named by addresses. This build has the embedded ones; an address of another says which feature it needs.
+//! Backends are named by addresses. Every build has the embedded ones; an address of one that this build does not have says which
+//! feature it needs.
 //!
 //! An address that is refused is never repeated in full: what follows its scheme may hold a password.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+#[cfg(feature = "postgres")]
+use ordermill_core::secret::SecretRef;
 use serde::Deserialize;
 
-/// An address that the documentation knows and this build does not have.
+/// Addresses that the documentation knows, with the feature that brings them. Those of this build are not looked for here.
 const ELSEWHERE: [(&str, &str); 9] = [
     ("postgres", "postgres"),
     ("postgresql", "postgres"),
@@ -28,7 +31,17 @@ pub enum Ledger {
     Sqlite(PathBuf),
     /// In memory: gone when the process ends. For measurements and tests.
     Memory,
+    /// In a database of a PostgreSQL server, which any number of processes share. The URL holds no password.
+    #[cfg(feature = "postgres")]
+    Postgres(String),
 }
+
+/// What ledgers there are in this build.
+const LEDGERS: &str = if cfg!(feature = "postgres") {
+    "\"sqlite:PATH\", \"memory:\" and \"postgres://USER@HOST:PORT/DATABASE\""
+} else {
+    "\"sqlite:PATH\" and \"memory:\""
+};
 
 /// How committed events reach the roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -90,6 +103,24 @@ fn path(scheme: &str, rest: &str) -> Result<PathBuf, String> {
     Ok(rest.into())
 }
 
+/// Refuses what is no URL of a server, and a URL that holds a password: it is shown to people and written to logs.
+#[cfg(feature = "postgres")]
+fn postgres(rest: &str) -> Result<(), String> {
+    let Some(rest) = rest.strip_prefix("//") else {
+        return Err("\"postgres:\" must be followed by //USER@HOST:PORT/DATABASE".to_owned());
+    };
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let user = place.rsplit_once('@').map_or("", |(user, _)| user);
+    let mut passwords = query.split('&').filter_map(|pair| pair.strip_prefix("password="));
+    if user.contains(':') || passwords.any(|password| password.parse::<SecretRef>().is_err()) {
+        return Err(
+            "the URL holds a password; give a reference to it instead: ?password=env:NAME or ?password=file:PATH"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
 impl FromStr for Ledger {
     type Err = String;
 
@@ -97,7 +128,9 @@ impl FromStr for Ledger {
         match split(address) {
             ("sqlite", rest) => path("sqlite", rest).map(Self::Sqlite),
             ("memory", "") => Ok(Self::Memory),
-            _ => Err(refuse(address, "\"sqlite:PATH\" and \"memory:\"")),
+            #[cfg(feature = "postgres")]
+            ("postgres" | "postgresql", rest) => postgres(rest).map(|()| Self::Postgres(address.to_owned())),
+            _ => Err(refuse(address, LEDGERS)),
         }
     }
 }
@@ -199,11 +232,39 @@ mod tests {
 
     #[test]
     fn other_backends_name_their_feature_and_keep_their_password() {
-        let error = "postgres://shop:hunter2@db/orders".parse::<Ledger>().expect_err("not in this build");
-        assert!(error.contains("needs the feature `postgres`, which this build does not have"), "{error}");
+        let error = "dynamodb://shop:hunter2@db/orders".parse::<Ledger>().expect_err("not in this build");
+        assert!(error.contains("needs the feature `aws`, which this build does not have"), "{error}");
         assert!(!error.contains("hunter2"), "{error}");
         let error = "postgrse://shop:hunter2@db/orders".parse::<Ledger>().expect_err("unknown");
         assert!(error.contains("postgrse") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    #[test]
+    fn postgresql_needs_its_feature() {
+        for address in ["postgres://shop:hunter2@db/orders", "postgresql://db/orders"] {
+            let error = address.parse::<Ledger>().expect_err("not in this build");
+            assert!(error.contains("needs the feature `postgres`, which this build does not have"), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn postgresql_is_known_and_its_password_is_a_reference() {
+        for address in [
+            "postgres://shop@db:5432/orders",
+            "postgresql:///orders?host=/run/postgresql",
+            "postgres://shop@db/orders?schema=north&password=env:PASSWORD&sslmode=require",
+        ] {
+            assert_eq!(address.parse(), Ok(Ledger::Postgres(address.to_owned())));
+        }
+        for address in
+            ["postgres://shop:hunter2@db/orders", "postgres://db/orders?password=hunter2", "postgres:hunter2"]
+        {
+            let error = address.parse::<Ledger>().expect_err("no reference");
+            assert!(!error.contains("hunter2") && error.contains("//USER@") || error.contains("env:NAME"), "{error}");
+        }
     }
 
     #[test]

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use ordermill_core::id::CustomerId;
 use ordermill_core::limits::{EVENT_BYTES_MAX, SUBMIT_INPUTS_MAX};
 use ordermill_core::mail::Email;
+use ordermill_core::process::Role;
 
 use crate::auth::Token;
+use crate::period::Period;
 use crate::section::Config;
 use crate::{auth, listen};
 
@@ -21,9 +23,12 @@ pub fn problems(config: &Config) -> Vec<(&'static str, String)> {
     if config.data.as_os_str().is_empty() {
         report("data", Err("must name a directory".to_owned()));
     }
-    report("http.listen", listen::check(config.http.listen, config.http.allow_unauthenticated));
-    for (key, auth) in config.wire.auths() {
-        report(key, auth::check_wire(key, auth, config.http.listen, config.auth.tokens.len()));
+    // Without the role nobody can order anything, wherever they come from: there are health and metrics alone.
+    if config.roles.0.contains(&Role::Api) {
+        report("http.listen", listen::check(config.http.listen, config.http.allow_unauthenticated));
+        for (key, auth) in config.wire.auths() {
+            report(key, auth::check_wire(key, auth, config.http.listen, config.auth.tokens.len()));
+        }
     }
     report("auth.tokens", tokens(&config.auth.tokens));
     report("http.cors_origins", config.http.cors_origins.iter().try_for_each(|text| origin(text)));
@@ -38,6 +43,11 @@ pub fn problems(config: &Config) -> Vec<(&'static str, String)> {
     report("http.waits_max", within(config.http.waits_max, 1, 1_000_000));
     report("http.bulks_max", within(config.http.bulks_max, 1, 10_000));
     report("http.streams_max", within(config.http.streams_max, 1, 1_000_000));
+    let postgres = &config.postgres;
+    report("postgres.connections", within(postgres.connections, 4, 1_000));
+    report("postgres.committers", within(postgres.committers, 1, 64).and_then(|()| postgres.check_committers()));
+    report("postgres.lease", between(postgres.lease, "1s", "10m"));
+    report("postgres.poll", between(postgres.poll, "10ms", "1m"));
     report("intake.undecided_max", within(config.intake.undecided_max, 1, 10_000_000));
     report("provider.concurrency", within(config.provider.concurrency, 1, 10_000));
     report("provider.breaker_failure_rate", rate(config.provider.breaker_failure_rate));
@@ -74,6 +84,11 @@ fn within<N: PartialOrd + std::fmt::Display>(value: N, min: N, max: N) -> Result
         return Ok(());
     }
     Err(format!("must be from {min} to {max}, is {value}"))
+}
+
+fn between(period: Period, min: &str, max: &str) -> Result<(), String> {
+    let is_between = min.parse().is_ok_and(|min| period >= min) && max.parse().is_ok_and(|max| period <= max);
+    if is_between { Ok(()) } else { Err(format!("must be from {min} to {max}, is {period}")) }
 }
 
 /// Two callers with one token could not be told apart.

@@ -120,6 +120,8 @@ impl Effective {
         };
         let data = config.data.clone();
         config.lay_under_data(&data);
+        // The first layer is the defaults.
+        config.http.is_listen_given = layers.iter().skip(1).any(|layer| layer.settings.contains_key("http.listen"));
         let settings = layers.into_iter().flat_map(|layer| layer.settings).collect();
         Ok(Self { config, file: file_path, settings })
     }

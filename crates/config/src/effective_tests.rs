@@ -107,6 +107,26 @@ fn listening_beyond_loopback_is_refused_unless_chosen_by_name() {
 }
 
 #[test]
+fn health_and_metrics_may_be_reached_by_anybody_and_only_where_an_address_is_given() {
+    let roles = ("ORDERMILL_ROLES", "payments,inventory");
+    let effective = load(None, &[roles, ("ORDERMILL_HTTP__LISTEN", "0.0.0.0:9090")], &[]).expect("nothing to protect");
+    assert!(effective.config.http.is_listen_given);
+    assert!(!load(None, &[roles], &[]).expect("valid").config.http.is_listen_given);
+    let roles = ("ORDERMILL_ROLES", "payments,api");
+    assert!(load(None, &[roles, ("ORDERMILL_HTTP__LISTEN", "0.0.0.0:9090")], &[]).is_err());
+}
+
+#[test]
+fn the_options_of_postgresql_are_within_bounds() {
+    let found = |key: &str, value: &str| problems(None, &[], &[Flag::new(key, value, "--set")]).join("\n");
+    assert!(found("postgres.connections", "3").contains("from 4 to"));
+    assert!(found("postgres.committers", "0").contains("from 1 to"));
+    assert!(found("postgres.committers", "15").contains("leave at least 2 connections"));
+    assert!(found("postgres.lease", "100ms").contains("from 1s to"));
+    assert!(found("postgres.poll", "2m").contains("to 1m"));
+}
+
+#[test]
 fn sections_in_sections_come_from_every_layer() {
     let file =
         "[wire.order_api]\ncurrency = \"EUR\"\npatience = \"2s\"\n[wire.orchestrator]\nfunctions = [\"a\", \"b\"]\n";
@@ -230,5 +250,6 @@ fn a_named_file_has_to_be_there() {
 #[test]
 fn passwords_in_addresses_are_not_repeated() {
     let found = problems(None, &[("ORDERMILL_LEDGER", "postgres://shop:hunter2@db/orders")], &[]);
-    assert!(found[0].contains("needs the feature `postgres`") && !found[0].contains("hunter2"), "{found:?}");
+    let expected = if cfg!(feature = "postgres") { "?password=env:NAME" } else { "needs the feature `postgres`" };
+    assert!(found[0].contains(expected) && !found[0].contains("hunter2"), "{found:?}");
 }

@@ -10,6 +10,7 @@ mod effective;
 mod layer;
 mod listen;
 mod period;
+mod postgres;
 mod problem;
 mod schema;
 mod section;
@@ -23,6 +24,7 @@ pub use layer::Place;
 pub use listen::{Exposure, Listen};
 pub use ordermill_core::secret::SecretRef;
 pub use period::{Pause, Period};
+pub use postgres::Postgres;
 pub use problem::{ConfigError, Problem};
 pub use section::{
     Archive, Config, Http, Intake, Log, LogFormat, Notifications, Process, Provider, RecordLayout, Records, Roles,

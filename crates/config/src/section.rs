@@ -11,6 +11,7 @@ use crate::auth::{self, Auth};
 use crate::backend::{Bus, Ledger, Mail, Objects, PaymentProvider};
 use crate::listen::{Exposure, Listen};
 use crate::period::{Pause, Period};
+use crate::postgres::Postgres;
 use crate::suggest::nearest;
 use crate::wire::Wire;
 
@@ -36,6 +37,8 @@ pub struct Config {
     pub http: Http,
     /// The times of the order process.
     pub process: Process,
+    /// The ledger in a PostgreSQL database.
+    pub postgres: Postgres,
     /// How much is taken on at once.
     pub intake: Intake,
     /// Calls to the payment provider.
@@ -62,6 +65,9 @@ pub struct Config {
 pub struct Http {
     /// Where it listens.
     pub listen: Listen,
+    /// Whether that was said anywhere but in the defaults. A process without the role `api` listens only then, for health and metrics.
+    #[serde(skip)]
+    pub is_listen_given: bool,
     /// From where callers without authentication are let in.
     pub allow_unauthenticated: Exposure,
     /// Web origins whose pages may call.

@@ -46,7 +46,7 @@ pub use auth::{AuthError, Authenticator, Nobody, Principal, Token, TokenList};
 pub use metrics::{REQUEST_SECONDS, REQUESTS_TOTAL};
 pub use openapi::openapi;
 pub use router::router;
-pub use server::serve;
+pub use server::{serve, serve_health};
 pub use settings::Settings;
 pub use state::App;
 pub use tracking::TRACKING_REPORTS_TOTAL;

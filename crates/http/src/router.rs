@@ -43,6 +43,16 @@ pub(crate) fn with_state(state: &Shared) -> Router {
     }
 }
 
+/// Health and metrics alone, for a process that takes no orders.
+pub(crate) fn watching_alone(state: &Shared) -> Router {
+    let (watching, _) = health_routes().split_for_parts();
+    watching
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(nothing_else)
+        .layer(FrameLayer::always(Shared::clone(state)))
+        .with_state(Shared::clone(state))
+}
+
 /// Everything that is in the OpenAPI document.
 pub(crate) fn documented() -> OpenApiRouter<Shared> {
     OpenApiRouter::with_openapi(Document::openapi()).merge(working()).merge(watching())
@@ -86,15 +96,19 @@ fn working() -> OpenApiRouter<Shared> {
 
 /// For whoever keeps it running: answered however much is under way.
 fn watching() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new()
-        .routes(routes!(health::health))
-        .routes(routes!(health::ready))
-        .routes(routes!(health::metrics))
-        .merge(wire::watching())
+    health_routes().merge(wire::watching())
+}
+
+fn health_routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(health::health)).routes(routes!(health::ready)).routes(routes!(health::metrics))
 }
 
 async fn not_found() -> Problem {
     Problem::new(&NOT_FOUND, "there is nothing at this address; /docs lists what there is")
+}
+
+async fn nothing_else() -> Problem {
+    Problem::new(&NOT_FOUND, "this process does not run the role api: it answers /healthz, /readyz and /metrics alone")
 }
 
 async fn method_not_allowed(route: Option<MatchedPath>) -> Response {

@@ -15,6 +15,7 @@
 //! leases, parked deliveries, cursors; the head of the feed last.
 
 mod admission;
+mod advice;
 mod bus;
 mod cache;
 mod codec;

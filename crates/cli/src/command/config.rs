@@ -5,6 +5,7 @@ use ordermill_config::{DEFAULT_TOML, Effective, Place};
 use serde_json::json;
 
 use super::{ConfigArgs, Global};
+use crate::assembly;
 use crate::exit::Exit;
 use crate::output::{self, Align};
 
@@ -29,7 +30,11 @@ enum Command {
 pub fn run(args: Args, global: &Global) -> Result<Exit> {
     match args.command {
         Command::Show(config) => show(&config.load(Vec::new())?, global)?,
-        Command::Check(config) => check(&config.load(Vec::new())?, global)?,
+        Command::Check(config) => {
+            let effective = config.load(Vec::new())?;
+            assembly::check(&effective.config)?;
+            check(&effective, global)?;
+        }
         Command::Default => output::line(DEFAULT_TOML.trim_end())?,
     }
     Ok(Exit::Ok)

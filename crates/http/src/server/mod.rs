@@ -53,19 +53,39 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// # Errors
 /// When the listener is broken for good.
 pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future) -> Result<(), Error> {
-    let drain_timeout = app.settings.drain_timeout;
     let state = State::new(app);
     tokio::spawn(wire::recover(Shared::clone(&state)));
+    let placing = Placing::framed(&state);
+    run(listener, &state, router::with_state(&state), Some(placing), shutdown).await
+}
+
+/// Serves health and metrics alone, in the same way: for a process that takes no orders.
+///
+/// # Errors
+/// When the listener is broken for good.
+pub async fn serve_health(listener: TcpListener, app: App, shutdown: impl Future) -> Result<(), Error> {
+    let state = State::new(app);
+    run(listener, &state, router::watching_alone(&state), None, shutdown).await
+}
+
+async fn run(
+    listener: TcpListener,
+    state: &Shared,
+    router: Router,
+    placing: Option<crate::frame::Frame<Placing>>,
+    shutdown: impl Future,
+) -> Result<(), Error> {
+    let drain_timeout = state.app.settings.drain_timeout;
     let (abort, aborted) = watch::channel(());
     let server = Server {
-        router: router::with_state(&state),
-        placing: Placing::framed(&state),
+        router,
+        placing,
         connections: Arc::new(Semaphore::new(state.app.settings.connections_max.min(Semaphore::MAX_PERMITS))),
         refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
         http: http(&state.app.settings),
         graceful: GracefulShutdown::new(),
         aborted,
-        state,
+        state: Shared::clone(state),
     };
     let accepted = tokio::select! {
         accepted = server.accept(&listener) => accepted,
@@ -75,7 +95,6 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future) -> Re
     drop(listener);
     server.state.close();
     tracing::info!(drain_timeout_s = drain_timeout.as_secs(), "no new connections; ending what is under way");
-    let state = Shared::clone(&server.state);
     // Also what goes on behind connections that are gone: the ledger is closed after this.
     let drained = async {
         server.graceful.shutdown().await;
@@ -103,7 +122,8 @@ fn http(settings: &Settings) -> http1::Builder {
 struct Server {
     state: Shared,
     router: Router,
-    placing: crate::frame::Frame<Placing>,
+    /// Placing an order, past the router; `None` where none are taken.
+    placing: Option<crate::frame::Frame<Placing>>,
     connections: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
     http: http1::Builder,
@@ -139,10 +159,9 @@ impl Server {
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let under_way = activity.begin(wire::waits(request.uri().path()));
             let request: Request = request.map(Body::new);
-            let answer = if Placing::takes(&request) {
-                Either::Left(placing.clone().call(request))
-            } else {
-                Either::Right(router.clone().oneshot(request))
+            let answer = match &placing {
+                Some(placing) if Placing::takes(&request) => Either::Left(placing.clone().call(request)),
+                _ => Either::Right(router.clone().oneshot(request)),
             };
             async move {
                 let response = answer.await.unwrap_or_else(|never: Infallible| match never {});

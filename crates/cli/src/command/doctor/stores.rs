@@ -2,28 +2,29 @@
 
 use std::io;
 use std::path::Path;
+#[cfg(feature = "postgres")]
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use ordermill_config::{Config, Ledger, Mail, Objects, PaymentProvider};
 use ordermill_embedded::{mail, sandbox, sqlite};
-use ordermill_engine::audit::{Parts, RecordStore, Visit};
+use ordermill_engine::audit::{OpenLedger, Parts, RecordStore, Visit};
 use ordermill_ports::audit::{AuditError, LedgerSnapshot};
+#[cfg(feature = "postgres")]
+use ordermill_ports::{Clock, clock::SystemClock};
 
+#[cfg(feature = "postgres")]
+use crate::assembly::postgres;
 use crate::exit::Usage;
 
 /// The stores that the configuration names.
 pub(super) fn parts(config: &Config) -> Result<Parts<'_>> {
-    let Ledger::Sqlite(path) = &config.ledger else {
-        return Err(Usage("a ledger in memory can only be audited by the process that holds it".to_owned()).into());
-    };
-    if !path.exists() {
-        bail!("there is no ledger at {}", path.display());
-    }
+    let ledger = ledger(config)?;
     let PaymentProvider::Sandbox = config.payments;
     let journal = &config.sandbox.journal;
     let Objects::File(objects) = &config.objects;
     Ok(Parts {
-        ledger: Box::new(move || Ok(Box::new(sqlite::Snapshot::open(path)?) as Box<dyn LedgerSnapshot>)),
+        ledger,
         provider: Some(Box::new(move |visit| sandbox::read_journal(journal, visit))),
         mails: Some(Box::new(move |end, visit| match &config.mail {
             Mail::Mbox(path) => mail::scan_mbox(path, end.filter(|end| is_that_long(path, *end)), visit),
@@ -35,6 +36,29 @@ pub(super) fn parts(config: &Config) -> Result<Parts<'_>> {
             list: Box::new(move |prefix, visit| list_objects(objects, prefix, visit)),
         }),
     })
+}
+
+/// How one moment of the ledger is taken.
+fn ledger(config: &Config) -> Result<OpenLedger<'_>> {
+    match &config.ledger {
+        Ledger::Sqlite(path) if !path.exists() => bail!("there is no ledger at {}", path.display()),
+        Ledger::Sqlite(path) => {
+            Ok(Box::new(move || Ok(Box::new(sqlite::Snapshot::open(path)?) as Box<dyn LedgerSnapshot>)))
+        }
+        Ledger::Memory => {
+            Err(Usage("a ledger in memory can only be audited by the process that holds it".to_owned()).into())
+        }
+        #[cfg(feature = "postgres")]
+        Ledger::Postgres(url) => {
+            let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+            // A URL that cannot be meant is found out before anything is begun.
+            postgres::options(config, url, Arc::clone(&clock))?;
+            Ok(Box::new(move || match postgres::snapshot(config, url, Arc::clone(&clock)) {
+                Ok(snapshot) => Ok(Box::new(snapshot) as Box<dyn LedgerSnapshot>),
+                Err(error) => Err(AuditError(format!("{error:#}"))),
+            }))
+        }
+    }
 }
 
 /// A mail file that is shorter than what was committed is read as far as it goes: the mails that are gone are findings, by name.
