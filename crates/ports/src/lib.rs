@@ -9,6 +9,7 @@ pub mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod decorator;
+pub mod group_commit;
 pub mod ledger;
 pub mod mailer;
 pub mod objects;

@@ -16,10 +16,11 @@ use std::time::Duration;
 
 use ordermill_core::id::ProductId;
 use ordermill_core::input::Body;
+use ordermill_ports::group_commit::{Answer, Caller};
 use ordermill_ports::ledger::{Submission, SubmitError};
 
 use crate::error::Meaning;
-use crate::lanes::{Answer, Caller, Load};
+use crate::lanes::Load;
 use crate::shared::Shared;
 use transaction::Failure;
 

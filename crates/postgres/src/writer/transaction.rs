@@ -18,7 +18,7 @@ use crate::bus::{Entry, settle};
 use crate::codec::{get, partition};
 use crate::connect::Tx;
 use crate::error::StoreError;
-use crate::lanes::Answer;
+use ordermill_ports::group_commit::Answer;
 use crate::notify::{self, Changes};
 use crate::shared::Shared;
 
