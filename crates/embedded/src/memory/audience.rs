@@ -5,7 +5,7 @@ use ordermill_core::process::Role;
 
 /// For each event type the roles that react to it, one bit each.
 #[derive(Clone)]
-pub(super) struct Audience([u8; EventType::ALL.len()]);
+pub(super) struct Audience([u16; EventType::ALL.len()]);
 
 impl Default for Audience {
     fn default() -> Self {
@@ -26,6 +26,6 @@ impl Audience {
     }
 }
 
-const fn bit(role: Role) -> u8 {
+const fn bit(role: Role) -> u16 {
     1 << role as u8
 }
