@@ -1,12 +1,14 @@
 //! Connections: how they are made, protected and lent out.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
 use deadpool_postgres::ClientWrapper;
 use ordermill_core::secret::SecretRef;
 use ordermill_ports::secrets::{SecretError, Secrets};
+use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Connection, Socket};
@@ -33,7 +35,51 @@ pub(crate) type Client = Object<Connector>;
 /// The server's side of a connection, to be driven by a task.
 pub(crate) type Driver = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
 
+/// Connections that serve commits beside those of the committers: one that counts, and one for finding out.
+const SPARE_WRITERS: usize = 2;
+
+/// A connection that notices when it is not answered.
+pub(crate) struct Session {
+    client: ClientWrapper,
+    answer_max: Duration,
+    /// Statements that were sent and whose answers nobody has seen, as they took too long or whoever waited went away.
+    owed: AtomicUsize,
+}
+
+impl Session {
+    pub(crate) const fn new(client: ClientWrapper, answer_max: Duration) -> Self {
+        Self { client, answer_max, owed: AtomicUsize::new(0) }
+    }
+
+    /// Waits for the answer to what `work` sends, for a bounded time. The server stops what takes too long a little earlier, so beyond it
+    /// the server or the network hangs.
+    pub(crate) async fn answered<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        self.owed.fetch_add(1, Ordering::Relaxed);
+        let answer = timeout(self.answer_max.mul_f64(1.25), work).await.map_err(|_| StoreError::TimedOut)?;
+        self.owed.fetch_sub(1, Ordering::Relaxed);
+        answer
+    }
+}
+
+impl std::ops::Deref for Session {
+    type Target = ClientWrapper;
+
+    fn deref(&self) -> &ClientWrapper {
+        &self.client
+    }
+}
+
+impl std::ops::DerefMut for Session {
+    fn deref_mut(&mut self) -> &mut ClientWrapper {
+        &mut self.client
+    }
+}
+
 /// Makes connections.
+#[derive(Clone)]
 pub(crate) struct Connector {
     server: tokio_postgres::Config,
     tls: MakeRustlsConnect,
@@ -41,6 +87,7 @@ pub(crate) struct Connector {
     secrets: Option<Arc<dyn Secrets>>,
     /// What every session begins with.
     session: String,
+    answer_max: Duration,
 }
 
 impl Connector {
@@ -55,10 +102,12 @@ impl Connector {
         // The name is checked to be plain. Commits are durable whatever the server's default is. A process that stands still in the
         // middle of a transaction holds its locks no longer than its leases.
         let session = format!(
-            "SET search_path TO {}; SET synchronous_commit TO on; SET lock_timeout TO '10s'; SET statement_timeout TO '30s'; \
+            "SET search_path TO {}; SET synchronous_commit TO on; SET lock_timeout TO {}; SET statement_timeout TO {}; \
              SET idle_in_transaction_session_timeout TO {}; SET default_transaction_isolation TO 'read committed'; \
              SET timezone TO 'UTC'; SET jit TO off",
             options.schema,
+            options.answer_max.as_millis() / 2,
+            options.answer_max.as_millis(),
             options.lease.as_millis()
         );
         Ok(Self {
@@ -67,7 +116,13 @@ impl Connector {
             password: options.password.clone(),
             secrets: options.secrets.clone(),
             session,
+            answer_max: options.answer_max,
         })
+    }
+
+    /// How long the server may take for anything.
+    pub(crate) const fn answer_max(&self) -> Duration {
+        self.answer_max
     }
 
     /// A connection of one's own, whose driver one has to run: for LISTEN, and for snapshots. Its session is set up by
@@ -80,7 +135,10 @@ impl Connector {
             };
             server.password(secrets.reveal(reference).await?.expose());
         }
-        Ok(server.connect(self.tls.clone()).await?)
+        // The client's own bound ends where the server has taken the connection, which it may do without ever saying a word.
+        timeout(CONNECT_MAX, server.connect(self.tls.clone()))
+            .await
+            .map_or(Err(ConnectError::TimedOut), |made| Ok(made?))
     }
 
     /// Sets up the session of a connection whose driver runs.
@@ -90,57 +148,83 @@ impl Connector {
 }
 
 impl managed::Manager for Connector {
-    type Type = ClientWrapper;
+    type Type = Session;
     type Error = ConnectError;
 
-    async fn create(&self) -> Result<ClientWrapper, ConnectError> {
+    async fn create(&self) -> Result<Session, ConnectError> {
         let (client, driver) = self.connect().await?;
         let task = tokio::spawn(async move {
             if let Err(error) = driver.await {
                 tracing::debug!(%error, "a connection to the ledger's server has ended");
             }
         });
-        let client = ClientWrapper::new(client, task);
-        self.set_up(&client).await?;
-        Ok(client)
+        let session = Session::new(ClientWrapper::new(client, task), self.answer_max);
+        self.set_up(&session).await?;
+        Ok(session)
     }
 
-    async fn recycle(&self, client: &mut ClientWrapper, _: &Metrics) -> RecycleResult<ConnectError> {
-        // A transaction that was given up rolls itself back, in order before whatever comes next.
-        if client.is_closed() { Err(RecycleError::message("closed")) } else { Ok(()) }
+    async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<ConnectError> {
+        if session.is_closed() {
+            return Err(RecycleError::message("closed"));
+        }
+        // Somebody waited for an answer in vain: it has to come before the connection is lent again. A transaction that was given up
+        // rolls itself back before that.
+        if *session.owed.get_mut() > 0 {
+            session.batch_execute("").await.map_err(ConnectError::Postgres)?;
+            *session.owed.get_mut() = 0;
+        }
+        Ok(())
     }
 }
 
-/// The connections of one process.
+/// The connections of one process. Those that commit are apart from those that read: however many read, commits go on.
 #[derive(Clone)]
-pub(crate) struct Pool(managed::Pool<Connector>);
+pub(crate) struct Pool {
+    readers: managed::Pool<Connector>,
+    writers: managed::Pool<Connector>,
+}
 
 impl Pool {
-    pub(crate) fn new(connector: Connector, size: usize) -> Result<Self, OpenError> {
-        let pool = managed::Pool::builder(connector)
-            .max_size(size.max(4))
-            .wait_timeout(Some(FREE_WAIT_MAX))
-            .create_timeout(Some(CONNECT_MAX))
-            .recycle_timeout(Some(CONNECT_MAX))
-            .runtime(deadpool::Runtime::Tokio1)
-            .build();
-        pool.map(Self).map_err(|error| OpenError::Url(error.to_string()))
+    pub(crate) fn new(connector: &Connector, options: &Options) -> Result<Self, OpenError> {
+        let writers = options.committers.max(1) + SPARE_WRITERS;
+        let readers = options.connections.saturating_sub(writers).max(2);
+        Ok(Self { readers: pool(connector.clone(), readers)?, writers: pool(connector.clone(), writers)? })
     }
 
-    /// A connection; waits a bounded time for one to become free or to be made.
+    /// A connection to read on; waits a bounded time for one to become free or to be made.
     pub(crate) async fn client(&self) -> Result<Client, StoreError> {
-        self.0.get().await.map_err(|error| match error {
-            PoolError::Timeout(managed::TimeoutType::Wait) => StoreError::Exhausted,
-            PoolError::Timeout(_) | PoolError::NoRuntimeSpecified => StoreError::TimedOut,
-            PoolError::Backend(error) => StoreError::Connect(error),
-            PoolError::Closed | PoolError::PostCreateHook(_) => StoreError::Closed,
-        })
+        lend(&self.readers).await
+    }
+
+    /// A connection for a commit and what belongs to it; waits as long.
+    pub(crate) async fn writer(&self) -> Result<Client, StoreError> {
+        lend(&self.writers).await
     }
 
     /// Makes connections that the pool does not count.
     pub(crate) fn connector(&self) -> &Connector {
-        self.0.manager()
+        self.readers.manager()
     }
+}
+
+fn pool(connector: Connector, size: usize) -> Result<managed::Pool<Connector>, OpenError> {
+    let pool = managed::Pool::builder(connector)
+        .max_size(size)
+        .wait_timeout(Some(FREE_WAIT_MAX))
+        .create_timeout(Some(CONNECT_MAX))
+        .recycle_timeout(Some(CONNECT_MAX))
+        .runtime(deadpool::Runtime::Tokio1)
+        .build();
+    pool.map_err(|error| OpenError::Url(error.to_string()))
+}
+
+async fn lend(pool: &managed::Pool<Connector>) -> Result<Client, StoreError> {
+    pool.get().await.map_err(|error| match error {
+        PoolError::Timeout(managed::TimeoutType::Wait) => StoreError::Exhausted,
+        PoolError::Timeout(_) | PoolError::NoRuntimeSpecified => StoreError::TimedOut,
+        PoolError::Backend(error) => StoreError::Connect(error),
+        PoolError::Closed | PoolError::PostCreateHook(_) => StoreError::Closed,
+    })
 }
 
 /// A transaction whose statements can be sent one behind the other without waiting, its BEGIN and its COMMIT among them. Dropped before
@@ -182,9 +266,9 @@ impl Tx {
 }
 
 impl std::ops::Deref for Tx {
-    type Target = ClientWrapper;
+    type Target = Session;
 
-    fn deref(&self) -> &ClientWrapper {
+    fn deref(&self) -> &Session {
         self.client.as_ref().expect("it is there until the transaction is dropped")
     }
 }

@@ -46,6 +46,14 @@ pub enum OpenError {
         /// The PostgreSQL schema.
         schema: String,
     },
+    /// An import has begun to fill it and not ended.
+    #[error(
+        "an import into the schema {schema:?} is not finished; run `ordermill import-ledger` with the same file again"
+    )]
+    Importing {
+        /// The PostgreSQL schema.
+        schema: String,
+    },
     /// Commits would be answered before they are durable.
     #[error("the server does not make commits durable: {0}")]
     NotDurable(String),
@@ -72,6 +80,9 @@ pub enum ConnectError {
     /// The server is not there, or says no.
     #[error("{}", describe(.0))]
     Postgres(#[from] tokio_postgres::Error),
+    /// The server takes the connection and says nothing.
+    #[error("the server did not answer in time")]
+    TimedOut,
 }
 
 /// A read or a write that failed.
@@ -105,7 +116,8 @@ pub enum StoreError {
 pub(crate) enum Meaning {
     /// Another transaction was faster; the same again will do.
     Conflict,
-    /// The server takes no writes at present: a standby, a full disk, a shutdown, no connection. It passes, or somebody deals with it.
+    /// The server takes no writes at present: a standby, a full disk, a shutdown, a lock that is not let go of, no connection. It passes,
+    /// or somebody deals with it.
     Unavailable,
     /// Every connection is in use.
     Busy,
@@ -131,14 +143,18 @@ impl StoreError {
     }
 }
 
+impl StoreError {
+    /// Whether the connection was lost, and another may do.
+    pub(crate) fn is_lost_connection(&self) -> bool {
+        let Self::Postgres(error) = self else { return false };
+        let is_io = || std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>());
+        error.as_db_error().map_or_else(|| error.is_closed() || is_io(), |error| ends_session(error.code()))
+    }
+}
+
 fn meaning(error: &tokio_postgres::Error) -> Meaning {
     let Some(code) = error.code() else { return Meaning::Unavailable };
-    let conflicts = [
-        SqlState::UNIQUE_VIOLATION,
-        SqlState::T_R_DEADLOCK_DETECTED,
-        SqlState::T_R_SERIALIZATION_FAILURE,
-        SqlState::LOCK_NOT_AVAILABLE,
-    ];
+    let conflicts = [SqlState::UNIQUE_VIOLATION, SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE];
     let unavailable = [
         SqlState::READ_ONLY_SQL_TRANSACTION,
         SqlState::DISK_FULL,
@@ -146,6 +162,7 @@ fn meaning(error: &tokio_postgres::Error) -> Meaning {
         SqlState::TOO_MANY_CONNECTIONS,
         SqlState::CANNOT_CONNECT_NOW,
         SqlState::QUERY_CANCELED,
+        SqlState::LOCK_NOT_AVAILABLE,
     ];
     if conflicts.contains(code) {
         Meaning::Conflict

@@ -76,6 +76,15 @@ impl Lanes {
         }
     }
 
+    /// Takes all intake that waits, to be refused.
+    pub(crate) fn take_intake(&self) -> (Vec<Submission>, Vec<Caller>) {
+        let group_commit::Load { inputs, callers, eased } = self.state.lock().lanes.take_intake();
+        for source in eased {
+            self.room[source as usize].notify_waiters();
+        }
+        (inputs, callers)
+    }
+
     /// Takes what is there.
     fn try_take(&self) -> Load {
         let mut state = self.state.lock();

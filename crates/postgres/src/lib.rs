@@ -25,6 +25,7 @@ mod health;
 mod keys;
 mod lanes;
 mod migrate;
+mod moving;
 mod notify;
 mod options;
 mod queries;
@@ -38,6 +39,7 @@ mod writer;
 use std::sync::Arc;
 
 pub use error::{ConnectError, OpenError, StoreError};
+pub use moving::{Reader, Writer};
 pub use options::{Options, Tls};
 pub use snapshot::Snapshot;
 
@@ -60,9 +62,9 @@ impl PgLedger {
     /// # Errors
     /// [`OpenError`] when the server cannot be reached or does not make commits durable, or the schema is not ours or newer.
     pub async fn open(options: Options) -> Result<Arc<Self>, OpenError> {
-        let pool = Pool::new(Connector::new(&options)?, options.connections)?;
+        let pool = Pool::new(&Connector::new(&options)?, &options)?;
         {
-            let mut client = pool.client().await?;
+            let mut client = pool.writer().await?;
             check_durability(&client).await?;
             migrate::migrate(&mut client, &options.schema).await?;
         }

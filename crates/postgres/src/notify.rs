@@ -20,9 +20,10 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::AsyncMessage;
 
 use crate::bus::{self, EVENTS_MAX, Entry};
-use crate::codec::natural;
-use crate::connect::Driver;
+use crate::codec::{get, natural};
+use crate::connect::{Driver, Session};
 use crate::error::StoreError;
+use crate::read::rows;
 use crate::shared::Shared;
 
 /// There are new events.
@@ -38,9 +39,6 @@ const PAGE: usize = 4_096;
 /// The first and the longest wait before a lost connection is tried again.
 const BACKOFF: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
-
-/// How long anything may take on the connection before it is thought dead.
-const ANSWER_MAX: Duration = Duration::from_secs(20);
 
 /// What one commit changed.
 #[derive(Debug)]
@@ -244,11 +242,15 @@ async fn serve(shared: &Arc<Shared>) -> Result<(), StoreError> {
     let (client, driver) = connector.connect().await?;
     // Ends with the client, which is dropped with this future.
     let mut ended = tokio::spawn(drive(Arc::clone(shared), driver));
-    let mut client = ClientWrapper::new(client, tokio::spawn(async {}));
-    connector.set_up(&client).await?;
-    if shared.notify.listen {
-        client.batch_execute(&format!("LISTEN {}", channel(&shared.schema))).await?;
-    }
+    let mut client = Session::new(ClientWrapper::new(client, tokio::spawn(async {})), connector.answer_max());
+    let begin = async {
+        connector.set_up(&client).await?;
+        if shared.notify.listen {
+            client.batch_execute(&format!("LISTEN {}", channel(&shared.schema))).await?;
+        }
+        Ok::<_, StoreError>(())
+    };
+    timeout(connector.answer_max(), begin).await.map_err(|_| StoreError::TimedOut)??;
     let news = &shared.notify.news;
     // Whatever was told while nobody listened.
     for flag in [&news.feed, &news.leases, &news.redriven] {
@@ -270,7 +272,7 @@ async fn serve(shared: &Arc<Shared>) -> Result<(), StoreError> {
             }
             Ok::<_, StoreError>(())
         };
-        timeout(ANSWER_MAX, work).await.map_err(|_| StoreError::TimedOut)??;
+        timeout(connector.answer_max(), work).await.map_err(|_| StoreError::TimedOut)??;
         tokio::select! {
             biased;
             _ = &mut ended => return Err(StoreError::Closed),
@@ -299,10 +301,10 @@ async fn drive(shared: Arc<Shared>, mut driver: Driver) {
 }
 
 /// Reads what others committed, as far as this process does not know it.
-async fn read_on(shared: &Shared, client: &ClientWrapper) -> Result<(), StoreError> {
+async fn read_on(shared: &Shared, client: &Session) -> Result<(), StoreError> {
     let feed = &shared.bus.feed;
-    let head: i64 = client.query_one("SELECT position FROM feed_head", &[]).await?.get(0);
-    let head = natural(head);
+    let found = rows(client, "SELECT position FROM feed_head", &[]).await?;
+    let head = found.first().map_or(Ok(0), |row| get(row, 0)).map(natural)?;
     if feed.last() == 0 || head > feed.last() + EVENTS_MAX as u64 {
         // Just opened, or cut off for long: whoever needs what is between reads it from the table.
         feed.jump(head);

@@ -62,12 +62,18 @@ pub struct Options {
     pub connections: usize,
     /// Transactions that this process has under way at a time.
     pub committers: usize,
+    /// How long the server may take for anything before it is thought to hang; for a lock, half as long. Callers are told, and the
+    /// connection is given up.
+    pub answer_max: Duration,
     /// How long a lease on a partition of a role holds.
     pub lease: Duration,
     /// How often the database is looked at for what nobody told this process of.
     pub poll: Duration,
     /// Whether this process listens for notifications. Behind a connection pooler it cannot, and finds everything by looking.
     pub listen: bool,
+    /// Whether a broker carries the events to the roles. Then the relay gets every event from here, and the other roles only what is
+    /// parked or redriven. What they were handed by the broker and put off is parked here, once; what they gave up is kept, once.
+    pub is_relayed: bool,
 }
 
 impl Options {
@@ -117,9 +123,11 @@ impl Options {
             undecided_max: UNDECIDED_MAX_DEFAULT,
             connections: CONNECTIONS_DEFAULT,
             committers: 1,
+            answer_max: Duration::from_secs(20),
             lease: Duration::from_secs(10),
             poll: Duration::from_secs(1),
             listen: true,
+            is_relayed: false,
         })
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use deadpool_postgres::ClientWrapper;
 use ordermill_core::customer::Customer;
 use ordermill_core::event::{Recorded, Subject, SubjectKind};
 use ordermill_core::id::{CustomerId, OrderId, ParcelId, RecordId};
@@ -19,21 +18,28 @@ use tokio_postgres::types::ToSql;
 
 use crate::cache::Orders;
 use crate::codec::{EVENT_COLUMNS, get, kind_code, natural, parse_id, recorded, small, subject_of, version_int};
+use crate::connect::Session;
 use crate::error::StoreError;
 
 /// A parameter of a statement.
 pub(crate) type Param<'a> = &'a (dyn ToSql + Sync);
 
 /// Runs a statement that gives rows. Sent at the first poll, once the connection knows the statement.
-pub(crate) async fn rows(client: &ClientWrapper, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, StoreError> {
-    let statement = client.prepare_cached(sql).await?;
-    Ok(client.query(&statement, params).await?)
+pub(crate) async fn rows(client: &Session, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, StoreError> {
+    let query = async {
+        let statement = client.prepare_cached(sql).await?;
+        Ok(client.query(&statement, params).await?)
+    };
+    client.answered(query).await
 }
 
 /// Runs a statement that gives a count. Sent at the first poll, once the connection knows the statement.
-pub(crate) async fn execute(client: &ClientWrapper, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError> {
-    let statement = client.prepare_cached(sql).await?;
-    Ok(client.execute(&statement, params).await?)
+pub(crate) async fn execute(client: &Session, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError> {
+    let execute = async {
+        let statement = client.prepare_cached(sql).await?;
+        Ok(client.execute(&statement, params).await?)
+    };
+    client.answered(execute).await
 }
 
 /// One subject with its events, or why one of them cannot be read.
@@ -76,7 +82,7 @@ pub(crate) fn events_sql() -> &'static str {
 
 /// Orders by id, those that there are. What the cache knows is not read again.
 pub(crate) async fn orders(
-    client: &ClientWrapper,
+    client: &Session,
     cache: &Orders,
     ids: &[OrderId],
 ) -> Result<HashMap<OrderId, Result<Arc<Order>, String>>, StoreError> {
@@ -124,17 +130,13 @@ fn go_on(id: OrderId, present: Option<Arc<Order>>, events: &[Recorded]) -> Resul
 }
 
 /// One order.
-pub(crate) async fn order(
-    client: &ClientWrapper,
-    cache: &Orders,
-    id: OrderId,
-) -> Result<Option<Arc<Order>>, StoreError> {
+pub(crate) async fn order(client: &Session, cache: &Orders, id: OrderId) -> Result<Option<Arc<Order>>, StoreError> {
     orders(client, cache, &[id]).await?.remove(&id).transpose().map_err(StoreError::Unreadable)
 }
 
 /// Parcels by id, those that there are.
 pub(crate) async fn parcels(
-    client: &ClientWrapper,
+    client: &Session,
     ids: &[ParcelId],
 ) -> Result<HashMap<ParcelId, Result<Arc<Parcel>, String>>, StoreError> {
     if ids.is_empty() {
@@ -162,7 +164,7 @@ pub(crate) fn fold_parcels(rows: &[Row]) -> Result<HashMap<ParcelId, Result<Arc<
 
 /// Records by id, those that there are.
 pub(crate) async fn records(
-    client: &ClientWrapper,
+    client: &Session,
     ids: &[RecordId],
 ) -> Result<HashMap<RecordId, Result<Arc<Record>, String>>, StoreError> {
     if ids.is_empty() {

@@ -139,6 +139,22 @@ impl Lanes {
     }
 }
 
+impl Lanes {
+    /// Takes all intake, to be refused while nothing can be committed; results stay.
+    pub fn take_intake(&mut self) -> Load {
+        let mut load = Load::default();
+        for source in [Source::Live, Source::Import] {
+            let lane = &mut self.0[source as usize];
+            if lane.inputs > 0 {
+                load.eased.push(source);
+                lane.take(usize::MAX, &mut load);
+                lane.ahead = 0;
+            }
+        }
+        load
+    }
+}
+
 /// How many inputs of results, live intake and imports the next commit takes. Results go first, up to three quarters when there
 /// is intake; live intake has three quarters of the rest when there are imports; what one does not need the others get.
 fn shares([results, live, import]: [usize; 3]) -> [usize; 3] {
@@ -190,6 +206,24 @@ mod tests {
         assert_eq!(answers.try_recv().expect("all are there").len(), MAX - 1);
         assert_eq!(lanes.take().inputs.len(), 5);
         assert!(lanes.is_empty() && lanes.take().inputs.is_empty());
+    }
+
+    #[test]
+    fn intake_is_taken_back_and_results_are_not() {
+        let mut lanes = Lanes::default();
+        let calls = |count: usize| Call::new((0..count).map(|_| Submission::new(Input::new(Body::Nothing))).collect());
+        for source in [Source::Results, Source::Live, Source::Import, Source::Live] {
+            lanes.push(source, calls(2).0).expect("there is room");
+        }
+        let load = lanes.take_intake();
+        assert_eq!(
+            (load.inputs.len(), load.callers.len(), &load.eased[..]),
+            (6, 3, &[Source::Live, Source::Import][..])
+        );
+        assert_eq!(lanes.waiting(), [2, 0, 0]);
+        assert!(lanes.take_intake().callers.is_empty());
+        lanes.push(Source::Live, calls(1).0).expect("there is room");
+        assert_eq!(lanes.take().inputs.len(), 3, "it goes on");
     }
 
     #[test]

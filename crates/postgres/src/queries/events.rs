@@ -2,12 +2,12 @@
 
 use std::sync::LazyLock;
 
-use deadpool_postgres::ClientWrapper;
 use ordermill_core::event::Subject;
 use ordermill_ports::queries::{Committed, Position};
 use tokio_postgres::Row;
 
 use crate::codec::{EVENT_COLUMNS, get, int, kind_code, limit, natural, recorded, subject_bytes, version_int};
+use crate::connect::Session;
 use crate::error::StoreError;
 use crate::read::rows;
 
@@ -22,16 +22,27 @@ static FEED: LazyLock<String> = LazyLock::new(|| {
     format!("SELECT position, {EVENT_COLUMNS} FROM events WHERE position > $1 ORDER BY position LIMIT $2")
 });
 
+static AT: LazyLock<String> = LazyLock::new(|| {
+    format!("SELECT position, {EVENT_COLUMNS} FROM events WHERE position = ANY($1) ORDER BY position")
+});
+
 /// The events of one subject behind a version.
-pub(super) async fn of(client: &ClientWrapper, subject: &Subject, after: u32) -> Result<Vec<Committed>, StoreError> {
+pub(super) async fn of(client: &Session, subject: &Subject, after: u32) -> Result<Vec<Committed>, StoreError> {
     let bytes = subject_bytes(subject);
     let found = rows(client, &OF, &[&kind_code(subject.kind()), &&*bytes, &version_int(after)]).await?;
     found.iter().map(committed).collect()
 }
 
 /// All events behind a position.
-pub(super) async fn feed(client: &ClientWrapper, after: Position, max: usize) -> Result<Vec<Committed>, StoreError> {
+pub(super) async fn feed(client: &Session, after: Position, max: usize) -> Result<Vec<Committed>, StoreError> {
     let found = rows(client, &FEED, &[&int(after.0), &limit(max)]).await?;
+    found.iter().map(committed).collect()
+}
+
+/// The events at these positions, oldest first.
+pub(super) async fn at(client: &Session, positions: &[Position]) -> Result<Vec<Committed>, StoreError> {
+    let positions: Vec<i64> = positions.iter().map(|position| int(position.0)).collect();
+    let found = rows(client, &AT, &[&positions]).await?;
     found.iter().map(committed).collect()
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use deadpool_postgres::ClientWrapper;
 use ordermill_core::customer::Customer;
 use ordermill_core::id::{CustomerId, ProductId};
 use ordermill_core::product::Product;
@@ -11,11 +10,12 @@ use ordermill_ports::queries::{Deleted, Page};
 
 use super::page;
 use crate::codec;
+use crate::connect::Session;
 use crate::error::StoreError;
 use crate::read::{CUSTOMER_COLUMNS, PRODUCT_COLUMNS, STOCK_COLUMNS, customer_of, product_of, rows, stock_of};
 
 /// One product.
-pub(super) async fn product(client: &ClientWrapper, id: &ProductId) -> Result<Option<Arc<Product>>, StoreError> {
+pub(super) async fn product(client: &Session, id: &ProductId) -> Result<Option<Arc<Product>>, StoreError> {
     let sql = format!("SELECT {PRODUCT_COLUMNS} FROM products WHERE id = $1");
     let found = rows(client, &sql, &[&id.as_str()]).await?;
     Ok(found.first().map(product_of).transpose()?.map(Arc::new))
@@ -23,7 +23,7 @@ pub(super) async fn product(client: &ClientWrapper, id: &ProductId) -> Result<Op
 
 /// Products by id.
 pub(super) async fn products(
-    client: &ClientWrapper,
+    client: &Session,
     after: Option<&ProductId>,
     deleted: Deleted,
     limit: usize,
@@ -37,7 +37,7 @@ pub(super) async fn products(
 }
 
 /// The stock of one product.
-pub(super) async fn stock(client: &ClientWrapper, id: &ProductId) -> Result<Option<StockLevel>, StoreError> {
+pub(super) async fn stock(client: &Session, id: &ProductId) -> Result<Option<StockLevel>, StoreError> {
     let sql = format!("SELECT {STOCK_COLUMNS} FROM stock WHERE product_id = $1");
     let found = rows(client, &sql, &[&id.as_str()]).await?;
     found.first().map(stock_of).transpose()
@@ -45,7 +45,7 @@ pub(super) async fn stock(client: &ClientWrapper, id: &ProductId) -> Result<Opti
 
 /// Stock by product id.
 pub(super) async fn stock_levels(
-    client: &ClientWrapper,
+    client: &Session,
     after: Option<&ProductId>,
     limit: usize,
 ) -> Result<Page<StockLevel, ProductId>, StoreError> {
@@ -56,7 +56,7 @@ pub(super) async fn stock_levels(
 }
 
 /// One customer.
-pub(super) async fn customer(client: &ClientWrapper, id: &CustomerId) -> Result<Option<Arc<Customer>>, StoreError> {
+pub(super) async fn customer(client: &Session, id: &CustomerId) -> Result<Option<Arc<Customer>>, StoreError> {
     let sql = format!("SELECT {CUSTOMER_COLUMNS} FROM customers WHERE id = $1");
     let found = rows(client, &sql, &[&id.as_str()]).await?;
     Ok(found.first().map(customer_of).transpose()?.map(Arc::new))
@@ -64,7 +64,7 @@ pub(super) async fn customer(client: &ClientWrapper, id: &CustomerId) -> Result<
 
 /// Customers by id.
 pub(super) async fn customers(
-    client: &ClientWrapper,
+    client: &Session,
     after: Option<&CustomerId>,
     deleted: Deleted,
     limit: usize,

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use deadpool_postgres::ClientWrapper;
 use jiff::SignedDuration;
 use ordermill_core::Timestamp;
 use ordermill_core::id::{OrderId, OrderRef};
@@ -14,6 +13,7 @@ use uuid::Uuid;
 
 use super::{page, take};
 use crate::codec::{self, EVENT_COLUMNS, get, natural};
+use crate::connect::Session;
 use crate::error::StoreError;
 use crate::read::{Param, fold_orders, rows};
 
@@ -22,7 +22,7 @@ pub(super) const QUEUE_MAX: SignedDuration = SignedDuration::from_mins(5);
 
 /// The orders of these references, in their order.
 pub(super) async fn by_refs(
-    client: &ClientWrapper,
+    client: &Session,
     order_refs: &[OrderRef],
 ) -> Result<Vec<Option<OrderId>>, StoreError> {
     let texts: Vec<&str> = order_refs.iter().map(OrderRef::as_str).collect();
@@ -72,7 +72,7 @@ impl Conditions {
 
 /// One page of orders, newest first, rows and events of one moment.
 pub(super) async fn list(
-    client: &ClientWrapper,
+    client: &Session,
     filter: &OrderFilter,
     before: Option<OrderId>,
     limit: usize,
@@ -133,14 +133,14 @@ fn conditions(filter: &OrderFilter, before: Option<OrderId>) -> Conditions {
 }
 
 /// Orders whose deadline is over, the oldest deadline first.
-pub(super) async fn overdue(client: &ClientWrapper, now: Timestamp, limit: usize) -> Result<Vec<OrderId>, StoreError> {
+pub(super) async fn overdue(client: &Session, now: Timestamp, limit: usize) -> Result<Vec<OrderId>, StoreError> {
     let sql = "SELECT id FROM orders WHERE deadline <= $1 ORDER BY deadline, id LIMIT $2";
     let found = rows(client, sql, &[&now, &codec::limit(limit)]).await?;
     found.iter().map(|row| Ok(OrderId::from_uuid(get(row, 0)?))).collect()
 }
 
 /// Orders by status, and those that wait for a person.
-pub(super) async fn counts(client: &ClientWrapper) -> Result<Counts, StoreError> {
+pub(super) async fn counts(client: &Session) -> Result<Counts, StoreError> {
     let columns: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
     let sql = format!("SELECT attention, {} FROM feed_head", columns.join(", "));
     let found = rows(client, &sql, &[]).await?;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use deadpool_postgres::ClientWrapper;
 use ordermill_core::id::ParcelId;
 use ordermill_core::parcel::{Parcel, ParcelStatus};
 use ordermill_ports::queries::{Page, Position};
@@ -10,12 +9,13 @@ use ordermill_ports::queries::{Page, Position};
 use super::orders::Conditions;
 use super::page;
 use crate::codec::{self, EVENT_COLUMNS, get, int, natural, parse_id};
+use crate::connect::Session;
 use crate::error::StoreError;
 use crate::read::{fold_parcels, rows};
 
 /// One page of parcels, rows and events of one moment.
 pub(super) async fn list(
-    client: &ClientWrapper,
+    client: &Session,
     statuses: &[ParcelStatus],
     before: Option<Position>,
     limit: usize,

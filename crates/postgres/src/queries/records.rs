@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use deadpool_postgres::ClientWrapper;
 use ordermill_core::id::RecordId;
 use ordermill_core::record::Record;
 use ordermill_ports::queries::{Page, RecordFilter};
@@ -10,12 +9,13 @@ use ordermill_ports::queries::{Page, RecordFilter};
 use super::orders::{Conditions, QUEUE_MAX};
 use super::{page, take};
 use crate::codec::{self, EVENT_COLUMNS};
+use crate::connect::Session;
 use crate::error::StoreError;
 use crate::read::{fold_records, rows};
 
 /// One page of records, rows and events of one moment.
 pub(super) async fn list(
-    client: &ClientWrapper,
+    client: &Session,
     filter: RecordFilter,
     before: Option<RecordId>,
     limit: usize,

@@ -27,6 +27,9 @@ use transaction::Failure;
 /// How often inputs are decided again because other transactions came in between.
 const TRIES_MAX: u32 = 20;
 
+/// How often inputs are decided again because a connection was lost before its commit. A server that goes down is not there then.
+const CONNECTIONS_TRIED: u32 = 3;
+
 /// The longest pause between two tries while the server is not there.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
@@ -43,17 +46,34 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             } else {
                 failures = 0;
             }
-            let places =
-                load.inputs.iter().filter(|submission| matches!(submission.input.body, Body::Place(_))).count();
+            let places = count_places(&load.inputs);
             // A task of its own: a defect ends it, and not the committer. Its callers learn that they cannot know.
             if tokio::spawn(process(Arc::clone(&shared), load)).await.is_err() {
                 tracing::error!("a committer met a defect of its own");
             }
             shared.admission.ended(places);
+            if let Some(reason) = shared.health.problem() {
+                turn_away(&shared, &reason);
+            }
         }
         if closing {
             return;
         }
+    }
+}
+
+fn count_places(inputs: &[Submission]) -> usize {
+    inputs.iter().filter(|submission| matches!(submission.input.body, Body::Place(_))).count()
+}
+
+/// Refuses the intake that waits, as what comes now is refused: nobody waits for one commit after the other to fail.
+fn turn_away(shared: &Shared, reason: &str) {
+    let (inputs, callers) = shared.lanes.take_intake();
+    shared.admission.ended(count_places(&inputs));
+    let error = SubmitError::NotCommitted { reason: reason.to_owned() };
+    for caller in callers {
+        let count = caller.count;
+        caller.answer(refuse(count, &error));
     }
 }
 
@@ -105,7 +125,7 @@ fn reply(callers: Vec<Caller>, answers: Vec<Answer>) {
 /// One transaction, tried again while others come in between.
 async fn commit(shared: &Shared, inputs: &[Submission]) -> Result<Vec<Answer>, (Meaning, SubmitError)> {
     let mut stock: Vec<ProductId> = Vec::new();
-    let mut tries = 0;
+    let (mut tries, mut connections) = (0, 0);
     loop {
         tries += 1;
         let (meaning, error) = match transaction::attempt(shared, inputs, &stock).await {
@@ -126,6 +146,11 @@ async fn commit(shared: &Shared, inputs: &[Submission]) -> Result<Vec<Answer>, (
                 if meaning == Meaning::Conflict && tries < TRIES_MAX {
                     tracing::debug!(%error, tries, "another transaction came in between");
                     tokio::time::sleep(Duration::from_millis(10).mul_f64(chance()) * tries).await;
+                    continue;
+                }
+                if error.is_lost_connection() && connections < CONNECTIONS_TRIED {
+                    connections += 1;
+                    tracing::debug!(%error, "a connection was lost; another is tried");
                     continue;
                 }
                 let reason = error.to_string();

@@ -15,15 +15,17 @@ use super::overlay::{NewEvent, Overlay};
 use super::wants::Wants;
 use super::{head, load, rows};
 use crate::bus::{Entry, settle};
-use crate::codec::{get, partition};
+use crate::codec::partition;
 use crate::connect::Tx;
 use crate::error::StoreError;
 use ordermill_ports::group_commit::Answer;
 use crate::notify::{self, Changes};
 use crate::shared::Shared;
 
-/// How long the part before the COMMIT may take, and the COMMIT itself: a server that takes longer is taken for gone.
-const TIME_MAX: Duration = Duration::from_secs(40);
+/// How long the part before the COMMIT may take, and the COMMIT itself: a server that takes longer is thought to hang.
+fn time_max(shared: &Shared) -> Duration {
+    shared.pool.connector().answer_max().mul_f64(1.5)
+}
 
 /// Why an attempt came to nothing.
 pub(super) enum Failure {
@@ -48,8 +50,8 @@ struct Ready {
     settled: settle::Staged,
     changes: Changes,
     now: Timestamp,
-    /// The transaction's id; `None` where it has written nothing.
-    xid: Option<String>,
+    /// What the transaction can be known by; `None` where it has written nothing.
+    mark: Option<doubt::Mark>,
 }
 
 /// Decides and commits. `stock` is what an earlier attempt lacked.
@@ -58,8 +60,8 @@ pub(super) async fn attempt(
     inputs: &[Submission],
     stock: &[ProductId],
 ) -> Result<Vec<Answer>, Failure> {
-    let tx = Tx::on(shared.pool.client().await?);
-    let ready = match timeout(TIME_MAX, prepare(shared, &tx, inputs, stock)).await {
+    let tx = Tx::on(shared.pool.writer().await?);
+    let ready = match timeout(time_max(shared), prepare(shared, &tx, inputs, stock)).await {
         Ok(Ok(ready)) => ready,
         Ok(Err(failure)) => {
             // The connection is sound when the server itself said no, or nothing went wrong with it.
@@ -75,14 +77,14 @@ pub(super) async fn attempt(
         }
         Err(_) => return Err(StoreError::TimedOut.into()),
     };
-    let Ready { overlay, planned, settled, mut changes, now, xid } = ready;
-    let Some(xid) = xid else {
+    let Ready { overlay, planned, settled, mut changes, now, mark } = ready;
+    let Some(mark) = mark else {
         // Nothing was written, so there is nothing to commit, and nothing that could be lost.
         tx.roll_back().await?;
         return Ok(planned.into_iter().map(|planned| outcome(&overlay, planned)).collect());
     };
     let began = Instant::now();
-    let head = commit(shared, tx, &overlay, &changes, now, &xid).await?;
+    let head = commit(shared, tx, &overlay, &changes, now, &mark).await?;
     if head.is_none() && !changes.events.is_empty() {
         // Its position is not known here: the feed is read again.
         notify::look_again(shared);
@@ -109,7 +111,7 @@ async fn commit(
     overlay: &Overlay,
     changes: &Changes,
     now: Timestamp,
-    xid: &str,
+    mark: &doubt::Mark,
 ) -> Result<Option<head::Head>, Failure> {
     let channel = notify::channel(&shared.schema);
     let payload = notify::payload(changes);
@@ -123,7 +125,7 @@ async fn commit(
         )?;
         Ok(head)
     };
-    let finished: Result<_, StoreError> = timeout(TIME_MAX, finish).await.unwrap_or(Err(StoreError::TimedOut));
+    let finished: Result<_, StoreError> = timeout(time_max(shared), finish).await.unwrap_or(Err(StoreError::TimedOut));
     match finished {
         Ok(head) => {
             tx.over();
@@ -137,7 +139,7 @@ async fn commit(
             }
             tracing::warn!(%error, "the connection was lost during a commit");
             shared.orders.clear();
-            match doubt::find_out(shared, overlay, now, xid).await {
+            match doubt::find_out(shared, overlay, now, mark).await {
                 Fate::Committed => Ok(None),
                 Fate::NotCommitted => Err(Failure::NotCommitted(error)),
                 Fate::Unknown => Err(Failure::Unknown(error)),
@@ -183,15 +185,15 @@ async fn prepare(shared: &Shared, tx: &Tx, inputs: &[Submission], stock: &[Produ
     let events = overlay.events.iter().map(entry).collect();
     let changes = Changes { head: Position(0), events };
     if overlay.events.is_empty() && overlay.new_keys.is_empty() && settlements.is_empty() {
-        return Ok(Ready { overlay, planned, settled: settle::Staged::default(), changes, now, xid: None });
+        return Ok(Ready { overlay, planned, settled: settle::Staged::default(), changes, now, mark: None });
     }
-    let (xid, (), settled) = tokio::try_join!(
+    let (mark, (), settled) = tokio::try_join!(
         biased;
-        xid(tx),
+        doubt::mark(tx),
         rows::write(tx, &overlay, &shared.policy),
         settle::stage(shared, tx, &settlements, now),
     )?;
-    Ok(Ready { overlay, planned, settled, changes, now, xid: Some(xid) })
+    Ok(Ready { overlay, planned, settled, changes, now, mark: Some(mark) })
 }
 
 /// Makes sure that the connection knows the statements whose order counts: then they are sent as they are polled, one behind the other.
@@ -200,11 +202,6 @@ async fn know_statements(tx: &Tx) -> Result<(), StoreError> {
     let known = statements.chain([crate::read::events_sql()]).map(|sql| tx.prepare_cached(sql));
     futures_util::future::try_join_all(known).await?;
     Ok(())
-}
-
-async fn xid(tx: &Tx) -> Result<String, StoreError> {
-    let found = crate::read::rows(tx, "SELECT pg_current_xact_id()::text", &[]).await?;
-    found.first().map_or_else(|| Err(StoreError::Raced), |row| get(row, 0))
 }
 
 /// The time of the decisions: read behind the locks, and never before what was decided about the same subjects, whatever the clocks of
