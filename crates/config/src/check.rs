@@ -44,8 +44,9 @@ pub fn problems(config: &Config) -> Vec<(&'static str, String)> {
     report("http.bulks_max", within(config.http.bulks_max, 1, 10_000));
     report("http.streams_max", within(config.http.streams_max, 1, 1_000_000));
     let postgres = &config.postgres;
-    report("postgres.connections", within(postgres.connections, 4, 1_000));
+    report("postgres.connections", within(postgres.connections, 5, 1_000));
     report("postgres.committers", within(postgres.committers, 1, 64).and_then(|()| postgres.check_committers()));
+    report("postgres.answer_max", between(postgres.answer_max, "1s", "5m"));
     report("postgres.lease", between(postgres.lease, "1s", "10m"));
     report("postgres.poll", between(postgres.poll, "10ms", "1m"));
     report("intake.undecided_max", within(config.intake.undecided_max, 1, 10_000_000));

@@ -119,9 +119,10 @@ fn health_and_metrics_may_be_reached_by_anybody_and_only_where_an_address_is_giv
 #[test]
 fn the_options_of_postgresql_are_within_bounds() {
     let found = |key: &str, value: &str| problems(None, &[], &[Flag::new(key, value, "--set")]).join("\n");
-    assert!(found("postgres.connections", "3").contains("from 4 to"));
+    assert!(found("postgres.connections", "4").contains("from 5 to"));
     assert!(found("postgres.committers", "0").contains("from 1 to"));
-    assert!(found("postgres.committers", "15").contains("leave at least 2 connections"));
+    assert!(found("postgres.committers", "15").contains("leave at least 4 connections"));
+    assert!(found("postgres.answer_max", "500ms").contains("from 1s to"));
     assert!(found("postgres.lease", "100ms").contains("from 1s to"));
     assert!(found("postgres.poll", "2m").contains("to 1m"));
 }

@@ -4,8 +4,8 @@ use serde::Deserialize;
 
 use crate::period::Period;
 
-/// Connections that are not for committers: for reads, and for the leases.
-const CONNECTIONS_BESIDE_COMMITTERS: usize = 2;
+/// Connections that are not for committers: at least two for reads, and two for counting and for finding out what became of a commit.
+const CONNECTIONS_BESIDE_COMMITTERS: usize = 4;
 
 /// `[postgres]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -15,6 +15,8 @@ pub struct Postgres {
     pub connections: usize,
     /// Transactions of this process under way at a time.
     pub committers: usize,
+    /// How long the server may take for anything before it is thought to hang.
+    pub answer_max: Period,
     /// How long a lease on a share of a role holds.
     pub lease: Period,
     /// How often the database is looked at for what nobody told this process of.
@@ -24,7 +26,7 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Refuses so many committers that nothing is left for reads.
+    /// Refuses so many committers that too little is left for reads.
     ///
     /// # Errors
     /// How many connections have to be left.
@@ -34,6 +36,6 @@ impl Postgres {
         }
         let Self { connections, committers, .. } = self;
         let left = CONNECTIONS_BESIDE_COMMITTERS;
-        Err(format!("must leave at least {left} connections for reads; {committers} of {connections} do not"))
+        Err(format!("must leave at least {left} connections for all else; {committers} of {connections} do not"))
     }
 }

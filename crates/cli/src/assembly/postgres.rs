@@ -36,6 +36,7 @@ pub fn options(config: &Config, url: &str, clock: Arc<dyn Clock>) -> Result<Opti
         undecided_max: config.intake.undecided_max,
         connections: settings.connections,
         committers: settings.committers,
+        answer_max: settings.answer_max.std(),
         lease: settings.lease.std(),
         poll: settings.poll.std(),
         listen: settings.listen,
