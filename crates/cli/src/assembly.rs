@@ -4,6 +4,7 @@
 
 mod absent;
 mod ledger;
+pub mod payments;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod settings;
@@ -20,22 +21,19 @@ use ordermill_config::Config;
 use ordermill_core::id::CustomerId;
 use ordermill_core::process::Role;
 use ordermill_embedded::secrets::LocalSecrets;
-use ordermill_embedded::{mail, objects, sandbox};
+use ordermill_embedded::{mail, objects};
 use ordermill_engine::{Parts, Running, Templates};
 use ordermill_http::{App, Token, TokenList};
 use ordermill_ports::clock::{SystemClock, SystemRandom};
-use ordermill_ports::decorator::{Breaker, Cached, Faulty, Metered, Timeout, breaker, faulty};
-use ordermill_ports::{Clock, Mailer, Objects, Payments, Queries, Secrets};
+use ordermill_ports::decorator::{Cached, Metered};
+use ordermill_ports::{Clock, Mailer, Objects, Queries, Secrets};
 use ordermill_telemetry as telemetry;
-
-use absent::Absent;
 use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// Faults on purpose come from this seed, so that two runs of the same calls meet the same faults.
-const FAULT_SEED: u64 = 7;
+use absent::Absent;
 
 /// Renders the metrics of the process.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
@@ -172,7 +170,7 @@ async fn open(config: &Config) -> Result<Parts> {
     // Both read through their indexes at the start, which takes its time once there are millions of orders.
     let payments = tokio::task::spawn_blocking({
         let (config, clock) = (config.clone(), Arc::clone(&clock));
-        move || open_payments(&config, &clock)
+        move || payments::open(&config, &clock)
     });
     let (ledger, queries, bus) = ledger::open(config, &clock).await?;
     let mailer = open_mail(config, &*queries).await?;
@@ -201,37 +199,6 @@ async fn open_mail(config: &Config, queries: &dyn Queries) -> Result<Arc<dyn Mai
         config::Mail::Mbox(path) => Arc::new(mail::Mbox::open(path, queries.mailbox_end().await?, from)?),
         config::Mail::Maildir(path) => Arc::new(mail::Maildir::open(path, from)?),
     })
-}
-
-/// The payment provider; the sandbox's books have one process that keeps them, so they are left alone where the role does not run.
-fn open_payments(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Payments>> {
-    if !config.roles.0.contains(&Role::Payments) {
-        return Ok(Arc::new(Absent(Role::Payments)));
-    }
-    let config::PaymentProvider::Sandbox = config.payments;
-    let options = sandbox::Options { slow: config.sandbox.slow.std(), fsync: config.sandbox.fsync };
-    let mut payments: Arc<dyn Payments> =
-        Arc::new(sandbox::Sandbox::open(&config.sandbox.journal, Arc::clone(clock), options)?);
-    let rates = faulty::Rates {
-        fail_before: config.sandbox.fail_before_rate,
-        lose_answer: config.sandbox.lose_answer_rate,
-        slow: config.sandbox.slow_rate,
-        slow_for: config.sandbox.slow.std(),
-    };
-    if rates.fail_before + rates.lose_answer + rates.slow > 0.0 {
-        payments = Arc::new(Faulty::new(payments, FAULT_SEED, rates));
-    }
-    let provider = &config.provider;
-    let settings = breaker::Settings {
-        window: provider.breaker_window.std(),
-        failure_rate: provider.breaker_failure_rate,
-        calls_min: provider.breaker_calls_min,
-        open_for: provider.breaker_open_for.std(),
-        ..breaker::Settings::default()
-    };
-    let timed = Arc::new(Timeout::new(payments, provider.timeout.std()));
-    let guarded = Arc::new(Breaker::new(timed, Arc::clone(clock), settings));
-    Ok(Arc::new(Metered::payments(guarded)))
 }
 
 fn load_templates(directory: &Path) -> Result<Templates> {

@@ -70,11 +70,13 @@ pub enum Objects {
 }
 
 /// Who takes payments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum PaymentProvider {
-    /// The sandbox: no real money, a magic payment method for every outcome.
+    /// The sandbox in this process: no real money, a magic payment method for every outcome.
     Sandbox,
+    /// The sandbox that `ordermill sandbox` serves at this address, `http://HOST:PORT`, for any number of processes.
+    SandboxAt(String),
 }
 
 /// Cuts an address into its scheme and what follows; a word alone is a scheme.
@@ -119,6 +121,21 @@ fn postgres(rest: &str) -> Result<(), String> {
         );
     }
     Ok(())
+}
+
+/// The sandbox asks nobody who they are, so its address has no place for a secret, and none is shown.
+fn sandbox(url: &str) -> Result<String, String> {
+    const PROBLEM: &str = "\"sandbox:\" must be followed by http://HOST:PORT, where `ordermill sandbox` listens";
+    let place = url.strip_prefix("http://").ok_or(PROBLEM)?;
+    let place = place.strip_suffix('/').unwrap_or(place);
+    let (host, port) = place.rsplit_once(':').ok_or(PROBLEM)?;
+    // Two colons and more are an address of version 6, which is written in brackets.
+    let is_host =
+        !host.is_empty() && host.contains(':') == host.starts_with('[') && !host.contains(['/', '@', '?', '#']);
+    if !is_host || port.parse::<u16>().is_err() {
+        return Err(PROBLEM.to_owned());
+    }
+    Ok(format!("http://{place}"))
 }
 
 impl FromStr for Ledger {
@@ -175,7 +192,8 @@ impl FromStr for PaymentProvider {
     fn from_str(address: &str) -> Result<Self, String> {
         match split(address) {
             ("sandbox", "") => Ok(Self::Sandbox),
-            _ => Err(refuse(address, "\"sandbox\"")),
+            ("sandbox", url) => sandbox(url).map(Self::SandboxAt),
+            _ => Err(refuse(address, "\"sandbox\" and \"sandbox:http://HOST:PORT\"")),
         }
     }
 }
@@ -228,6 +246,30 @@ mod tests {
         assert_eq!("memory:".parse(), Ok(Ledger::Memory));
         assert_eq!("maildir:mail".parse(), Ok(Mail::Maildir("mail".into())));
         assert_eq!("sandbox".parse(), Ok(PaymentProvider::Sandbox));
+    }
+
+    #[test]
+    fn a_sandbox_elsewhere_is_named_by_its_address() {
+        for (given, url) in [
+            ("sandbox:http://127.0.0.1:9090", "http://127.0.0.1:9090"),
+            ("sandbox:http://[::1]:9090/", "http://[::1]:9090"),
+            ("sandbox:http://payments.shop.test:80", "http://payments.shop.test:80"),
+        ] {
+            assert_eq!(given.parse(), Ok(PaymentProvider::SandboxAt(url.to_owned())));
+        }
+        for given in [
+            "sandbox:",
+            "sandbox:9090",
+            "sandbox:https://a:1",
+            "sandbox:http://a",
+            "sandbox:http://a:x",
+            "sandbox:http://::1:80",
+            "sandbox:http://me:hunter2@a:1",
+            "sandbox:http://a:1/b",
+        ] {
+            let parsed = given.parse::<PaymentProvider>();
+            assert!(given == "sandbox:" || parsed.is_err_and(|error| !error.contains("hunter2")), "{given}");
+        }
     }
 
     #[test]

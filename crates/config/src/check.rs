@@ -53,6 +53,7 @@ pub fn problems(config: &Config) -> Vec<(&'static str, String)> {
     report("provider.concurrency", within(config.provider.concurrency, 1, 10_000));
     report("provider.breaker_failure_rate", rate(config.provider.breaker_failure_rate));
     report("provider.breaker_calls_min", within(config.provider.breaker_calls_min, 1, 1_000_000));
+    report("sandbox.listen", listen::check_sandbox(config.sandbox.listen, config.sandbox.allow_unauthenticated));
     let faults = [
         ("sandbox.fail_before_rate", config.sandbox.fail_before_rate),
         ("sandbox.lose_answer_rate", config.sandbox.lose_answer_rate),

@@ -69,6 +69,21 @@ pub fn check(listen: Listen, exposure: Exposure) -> Result<(), String> {
     ))
 }
 
+/// The same of the sandbox.
+///
+/// # Errors
+/// What to do about it.
+pub fn check_sandbox(listen: Listen, exposure: Exposure) -> Result<(), String> {
+    if listen.is_loopback() || exposure == Exposure::BeyondLoopback {
+        return Ok(());
+    }
+    Err(format!(
+        "{listen} can be reached from other machines, and the sandbox asks nobody who they are: whoever reaches it may pay, refund \
+         and read its journal. Listen on 127.0.0.1, or choose it by name with `[sandbox] allow_unauthenticated = \"beyond loopback\"` \
+         (ORDERMILL_SANDBOX__ALLOW_UNAUTHENTICATED) when something in front of it keeps strangers out"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,9 +98,13 @@ mod tests {
             let refusal = check(listen(open), Exposure::Loopback).expect_err("reachable from outside");
             assert!(refusal.contains("beyond loopback"), "{refusal}");
             assert_eq!(check(listen(open), Exposure::BeyondLoopback), Ok(()));
+            let refusal = check_sandbox(listen(open), Exposure::Loopback).expect_err("reachable from outside");
+            assert!(refusal.contains("[sandbox] allow_unauthenticated"), "{refusal}");
+            assert_eq!(check_sandbox(listen(open), Exposure::BeyondLoopback), Ok(()));
         }
         for local in ["127.0.0.1:0", "127.9.9.9:1", "[::1]:7070", "localhost:7070", "[::ffff:127.0.0.1]:80"] {
             assert_eq!(check(listen(local), Exposure::Loopback), Ok(()), "{local}");
+            assert_eq!(check_sandbox(listen(local), Exposure::Loopback), Ok(()), "{local}");
         }
     }
 

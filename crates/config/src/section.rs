@@ -171,6 +171,10 @@ pub struct Provider {
 pub struct Sandbox {
     /// The provider's own journal.
     pub journal: PathBuf,
+    /// Where `ordermill sandbox` listens.
+    pub listen: Listen,
+    /// From where it lets callers in.
+    pub allow_unauthenticated: Exposure,
     /// How long the payment method `slow` takes.
     pub slow: Period,
     /// Whether its journal is synced to the disk before each answer.

@@ -16,6 +16,7 @@ mod pages;
 mod parcel;
 mod product;
 mod record;
+mod sandbox;
 mod serve;
 #[cfg(test)]
 mod server_tests;
@@ -50,6 +51,8 @@ pub enum Command {
     Record(record::Args),
     /// Look into the channels: messages, how far each role is behind, and what was given up.
     Bus(bus::Args),
+    /// Serve the payment sandbox to several processes.
+    Sandbox(sandbox::Args),
     /// Invoke a function of the server, as the AWS SDKs do.
     Invoke(invoke::Args),
     /// Audit every order, every cent and every unit, on a live or a stopped ledger; exit code 4 if anything does not add up.
@@ -77,6 +80,7 @@ impl Command {
             Self::Parcel(args) => parcel::run(args, global),
             Self::Record(args) => record::run(args, global),
             Self::Bus(args) => bus::run(args, global),
+            Self::Sandbox(args) => sandbox::run(args),
             Self::Invoke(args) => invoke::run(args, global),
             Self::Doctor(args) => doctor::run(args, global),
             Self::Bench(args) => bench::run(args, global),

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::mem;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::mpsc;
 
@@ -20,6 +21,9 @@ const NO_JOURNAL: &str = "this is no sandbox journal of version 1";
 
 /// Bytes read at once: large reads are cheap, and this much stays in the processor's cache.
 const READ_BYTES: usize = 256 * 1024;
+
+/// Bytes of the journal that are given out at once.
+const PAGE_BYTES: usize = 1024 * 1024;
 
 /// Lines that go from the reading thread to the indexing one at once, and how many such batches may wait.
 const BATCH_LINES: usize = 4_096;
@@ -142,6 +146,33 @@ impl Journal {
         synced.end = end;
         Ok(())
     }
+
+    /// Whole lines from byte `after` on, about [`PAGE_BYTES`] of them, the header included at 0; nothing at the end. `None` when no line
+    /// begins there.
+    pub(super) fn page(&self, after: u64) -> io::Result<Option<Vec<u8>>> {
+        let end = self.written.lock().end;
+        if after >= end {
+            return Ok((after == end).then(Vec::new));
+        }
+        if after > 0 {
+            let mut before = [0];
+            self.file.read_exact_at(&mut before, after - 1)?;
+            if before != *b"\n" {
+                return Ok(None);
+            }
+        }
+        let length = usize::try_from(end - after).map_or(PAGE_BYTES, |length| length.min(PAGE_BYTES));
+        let mut page = vec![0; length];
+        self.file.read_exact_at(&mut page, after)?;
+        // Everything before `end` is whole lines, and a page is far longer than a line.
+        page.truncate(memchr::memrchr(b'\n', &page).map_or(0, |last| last + 1));
+        Ok(Some(page))
+    }
+
+    /// Whether a sync has failed, after which nothing is answered any more.
+    pub(super) fn is_broken(&self) -> bool {
+        self.synced.lock().failed
+    }
 }
 
 /// Cuts off what is behind the last whole line, and begins an empty file. Returns where the file ends now, or `None` when its
@@ -182,11 +213,20 @@ pub fn read_journal(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(AuditError(format!("cannot open {}: {error}", path.display()))),
     };
-    match scan(&mut file, |line| visit(line.entry())) {
+    read_lines(&mut file, &path.display().to_string(), visit)
+}
+
+/// Visits every completed operation in a journal; `name` is what it is called in errors.
+pub(super) fn read_lines(
+    source: &mut impl Read,
+    name: &str,
+    visit: &mut dyn FnMut(ProviderEntry) -> Result<(), AuditError>,
+) -> Result<(), AuditError> {
+    match scan(source, |line| visit(line.entry())) {
         Ok(_) => Ok(()),
-        Err(ScanError::Io(error)) => Err(AuditError(format!("cannot read {}: {error}", path.display()))),
+        Err(ScanError::Io(error)) => Err(AuditError(format!("cannot read {name}: {error}"))),
         Err(ScanError::Damaged { offset, problem }) => {
-            Err(AuditError(format!("{} is damaged at byte {offset}: {problem}", path.display())))
+            Err(AuditError(format!("{name} is damaged at byte {offset}: {problem}")))
         }
         Err(ScanError::Stopped(error)) => Err(error),
     }
@@ -227,13 +267,13 @@ enum ScanError {
 
 /// Reads every line from the beginning; returns where the last good one ends, 0 when there is not even a header. What follows
 /// may be anything but a good line: a write that was cut short leaves a part of a line, or blocks of zeros.
-fn scan(file: &mut File, mut visit: impl FnMut(Line) -> Result<(), AuditError>) -> Result<u64, ScanError> {
+fn scan(source: &mut impl Read, mut visit: impl FnMut(Line) -> Result<(), AuditError>) -> Result<u64, ScanError> {
     let mut buffer = vec![0; READ_BYTES];
     let (mut filled, mut offset, mut good_end) = (0, 0_u64, 0_u64);
     let mut bad: Option<(u64, &'static str)> = None;
     let mut parser = Parser::default();
     loop {
-        let count = match file.read(&mut buffer[filled..]) {
+        let count = match source.read(&mut buffer[filled..]) {
             Ok(0) => return Ok(good_end),
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

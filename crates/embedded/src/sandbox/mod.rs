@@ -9,6 +9,8 @@
 //! (refusals on the way, refunds, several attempts) hold their list of operations on the heap.
 //!
 //! A payment method may be one of the magic words of [`Magic`].
+//!
+//! A journal has one process that keeps it. Where several take payments, that one offers it to them: [`service`].
 
 mod account;
 mod index;
@@ -16,6 +18,7 @@ mod journal;
 mod line;
 mod magic;
 mod packed;
+pub mod service;
 
 use std::fmt;
 use std::io;
@@ -103,9 +106,51 @@ impl Sandbox {
         Ok(Self { index: Arc::new(index), journal: Arc::new(journal), clock, options })
     }
 
+    /// Answers requests and look-ups. Whatever was carried out is as durable as [`Options::fsync`] says when this returns, by one
+    /// sync for all of them.
+    async fn answer_all(&self, calls: &[Call]) -> Vec<Told> {
+        let mut told: Vec<Told> = calls.iter().map(|call| self.answer(call)).collect();
+        // What is told must not be lost with the power, whether it was done now or before.
+        if let Err(error) = self.make_durable().await {
+            for told in &mut told {
+                *told = Told::at_once(Err(error.clone()));
+            }
+        }
+        told
+    }
+
+    fn answer(&self, call: &Call) -> Told {
+        match call {
+            Call::Perform(request) => self.carry_out(request),
+            Call::LookUp(key) => {
+                let shard = self.index.shard(key.order_id);
+                let operations = shard.operations(key.order_id);
+                let known = operations.iter().find(|known| known.is(key));
+                Told::at_once(Ok(known.map(|known| answer(*key, known.refused))))
+            }
+        }
+    }
+
+    /// What a request is told, by its magic. The write of one line goes to the page cache and takes a few microseconds, so it is done
+    /// where the call runs.
+    fn carry_out(&self, request: &PaymentRequest) -> Told {
+        let magic = Magic::of(&request.method);
+        if magic == Magic::Unknown {
+            return Told::at_once(Err(PaymentError::Timeout));
+        }
+        match self.journalled(request, magic) {
+            Ok((_, true)) if magic.loses_answer(request.key.operation.kind) => {
+                Told::at_once(Err(PaymentError::Timeout))
+            }
+            Ok((answer, true)) if magic == Magic::Slow => Told { answer: Ok(Some(answer)), after: self.options.slow },
+            Ok((answer, _)) => Told::at_once(Ok(Some(answer))),
+            Err(error) => Told::at_once(Err(error)),
+        }
+    }
+
     /// The answer to a request, and whether it was carried out by this very call. Looking up, judging, writing and remembering
     /// are one step under the lock of the order's shard, so that twins get one answer.
-    fn carry_out(&self, request: &PaymentRequest, magic: Magic) -> Result<(PaymentAnswer, bool), PaymentError> {
+    fn journalled(&self, request: &PaymentRequest, magic: Magic) -> Result<(PaymentAnswer, bool), PaymentError> {
         let key = request.key;
         let mut shard = self.index.shard(key.order_id);
         let mut operations = shard.operations(key.order_id);
@@ -136,33 +181,41 @@ impl Sandbox {
     }
 }
 
+/// What the sandbox can be asked.
+#[derive(Debug, Clone)]
+enum Call {
+    Perform(PaymentRequest),
+    LookUp(PaymentKey),
+}
+
+/// An answer, and how long its caller waits for it. `Ok(None)` is that of a look-up that found nothing.
+#[derive(Debug, Clone)]
+struct Told {
+    answer: Result<Option<PaymentAnswer>, PaymentError>,
+    after: Duration,
+}
+
+impl Told {
+    const fn at_once(answer: Result<Option<PaymentAnswer>, PaymentError>) -> Self {
+        Self { answer, after: Duration::ZERO }
+    }
+}
+
 #[async_trait]
 impl Payments for Sandbox {
-    /// The write of one line goes to the page cache and takes a few microseconds, so it is done where the call runs.
     async fn perform(&self, request: &PaymentRequest) -> Result<PaymentAnswer, PaymentError> {
-        let magic = Magic::of(&request.method);
-        if magic == Magic::Unknown {
-            return Err(PaymentError::Timeout);
-        }
-        let (answer, first) = self.carry_out(request, magic)?;
+        let Told { answer, after } = self.carry_out(request);
         self.make_durable().await?;
-        if first && magic.loses_answer(request.key.operation.kind) {
-            return Err(PaymentError::Timeout);
+        if !after.is_zero() {
+            tokio::time::sleep(after).await;
         }
-        if first && magic == Magic::Slow {
-            tokio::time::sleep(self.options.slow).await;
-        }
-        Ok(answer)
+        Ok(answer?.expect("only a look-up finds nothing"))
     }
 
     async fn look_up(&self, key: &PaymentKey) -> Result<Option<PaymentAnswer>, PaymentError> {
-        let refused = {
-            let shard = self.index.shard(key.order_id);
-            shard.operations(key.order_id).iter().find(|known| known.is(key)).map(|known| known.refused)
-        };
-        // What is told must not be lost with the power either.
+        let told = self.answer(&Call::LookUp(*key));
         self.make_durable().await?;
-        Ok(refused.map(|refused| answer(*key, refused)))
+        told.answer
     }
 }
 

@@ -7,3 +7,4 @@ mod mbox;
 mod process;
 mod sandbox_journal;
 mod sandbox_magic;
+mod sandbox_service;

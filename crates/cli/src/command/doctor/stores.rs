@@ -20,12 +20,13 @@ use crate::exit::Usage;
 /// The stores that the configuration names.
 pub(super) fn parts(config: &Config) -> Result<Parts<'_>> {
     let ledger = ledger(config)?;
-    let PaymentProvider::Sandbox = config.payments;
-    let journal = &config.sandbox.journal;
     let Objects::File(objects) = &config.objects;
     Ok(Parts {
         ledger,
-        provider: Some(Box::new(move |visit| sandbox::read_journal(journal, visit))),
+        provider: Some(Box::new(move |visit| match &config.payments {
+            PaymentProvider::Sandbox => sandbox::read_journal(&config.sandbox.journal, visit),
+            PaymentProvider::SandboxAt(url) => sandbox::service::read_journal_at(url, visit),
+        })),
         mails: Some(Box::new(move |end, visit| match &config.mail {
             Mail::Mbox(path) => mail::scan_mbox(path, end.filter(|end| is_that_long(path, *end)), visit),
             Mail::Maildir(path) => mail::scan_maildir(path, visit),
