@@ -74,8 +74,14 @@ async fn a_void_that_fails_waits_for_a_person_and_retry_clears_it() {
     let order = shop.wait_for(&id, |order| order["attention"].is_object()).await;
     assert_eq!(order["attention"]["step"], "void");
 
-    let output = crate::support::ordermill().args(["order", "retry", &id, "--url", &server.url]).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
+    let run = |arguments: &[&str]| {
+        let output = crate::support::ordermill().args(arguments).args(["--url", &server.url]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let listed = run(&["order", "list", "--attention"]);
+    assert!(listed.contains(&id) && listed.contains("out_of_stock; void: "), "why it ended, and what is left: {listed}");
+    run(&["order", "retry", &id]);
 
     let timeline = shop.wait_for_event(&id, "payment.voided").await;
     assert!(timeline.contains(&"order.attention_cleared".to_owned()), "{timeline:?}");

@@ -71,7 +71,8 @@ pub async fn run(args: Args, client: &Client, global: &Global) -> Result<Exit> {
                 vec![
                     order.order_id.clone(),
                     order.status.clone(),
-                    order.reason.clone().or(waits).unwrap_or_default(),
+                    // An order that has ended can wait for a person, too.
+                    [order.reason.clone(), waits].into_iter().flatten().collect::<Vec<_>>().join("; "),
                     output::money(&order.total),
                     order.lines.len().to_string(),
                     order.customer_id.clone(),
