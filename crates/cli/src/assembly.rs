@@ -186,6 +186,7 @@ async fn open(config: &Config) -> Result<Parts> {
         clock,
         random: Arc::new(SystemRandom::default()),
         templates: Arc::new(load_templates(&config.notifications.templates)?),
+        publisher: None,
     })
 }
 

@@ -41,7 +41,17 @@ pub const TABLE: &[Channel] = &[
               event_types: &[E::RecordReceived] },
     Channel { name: "order_publisher", dead_letters: "order_publisher_dead_letter", is_internal: false,
               event_types: &[E::OrderPlaced] },
+    Channel { name: "order_status_topic", dead_letters: "order_status_topic_dead_letter", is_internal: true,
+              event_types: &[E::OrderConfirmed, E::OrderRejected, E::OrderCancelled, E::ParcelMoved, E::OrderShipped, E::OrderDelivered,
+                             E::OrderReturned, E::NotificationSent, E::NotificationSkipped, E::NotificationFailed, E::OrderArchived,
+                             E::OrderAttention, E::OrderAttentionCleared, E::OrderOverdue] },
 ];
+
+/// The types of event that are on some channel: what a broker is told of.
+#[must_use]
+pub fn relayed() -> Vec<E> {
+    E::ALL.iter().copied().filter(|kind| TABLE.iter().any(|channel| channel.carries(*kind))).collect()
+}
 
 impl Channel {
     /// The channel of this name.
@@ -170,6 +180,19 @@ mod tests {
             assert_eq!(on("payment_status_topic"), kind.name().starts_with("payment."), "{}", kind.name());
             assert_eq!(on("inventory_status_topic"), kind.name().starts_with("inventory."), "{}", kind.name());
         }
+    }
+
+    #[test]
+    fn what_a_role_reacts_to_is_on_one_channel() {
+        for role in Role::ALL {
+            for kind in role.reacts_to() {
+                let internal = TABLE.iter().filter(|channel| channel.is_internal && channel.carries(kind)).count();
+                assert_eq!(internal, 1, "{} reacts to {}", role.as_str(), kind.name());
+                assert!(relayed().contains(&kind));
+            }
+        }
+        assert!(!relayed().contains(&E::StockSet), "no role and nobody outside asks for it");
+        assert_eq!(Role::Relay.reacts_to(), [], "what it is told follows from the channels, where there is a broker");
     }
 
     #[test]

@@ -95,11 +95,14 @@ pub enum Role {
     Records,
     /// Watches the clock.
     Sweeper,
+    /// Hands the events to a broker, where one carries them to the other roles. It has no step: it tells, and decides nothing. No
+    /// event reaches it where the ledger's own bus carries them.
+    Relay,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Api,
         Self::Payments,
         Self::Inventory,
@@ -108,6 +111,7 @@ impl Role {
         Self::Archive,
         Self::Records,
         Self::Sweeper,
+        Self::Relay,
     ];
 
     /// The name in configuration, metrics and cursors.
@@ -122,6 +126,7 @@ impl Role {
             Self::Archive => "archive",
             Self::Records => "records",
             Self::Sweeper => "sweeper",
+            Self::Relay => "relay",
         }
     }
 

@@ -57,6 +57,7 @@ async fn main() -> Result<(), AnyError> {
         clock,
         random: Arc::new(SystemRandom::default()),
         templates: Arc::new(Templates::load(None)?),
+        publisher: None,
     };
     let began = Instant::now();
     let running = start(parts, Settings::default(), &[Role::Tracking]);

@@ -17,7 +17,7 @@ mod worker;
 use std::sync::Arc;
 
 use ordermill_core::process::Role;
-use ordermill_ports::{Bus, Clock, Ledger, Mailer, Objects, Payments, Queries, Random};
+use ordermill_ports::{Bus, Clock, Ledger, Mailer, Objects, Payments, Publisher, Queries, Random};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -46,6 +46,8 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     /// What mails look like.
     pub templates: Arc<Templates>,
+    /// The broker that carries the events to the roles; `None` = the ledger's own bus does, and the relay has nothing to do.
+    pub publisher: Option<Arc<dyn Publisher>>,
 }
 
 /// Roles at work.

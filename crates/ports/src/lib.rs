@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod mailer;
 pub mod objects;
 pub mod payments;
+pub mod publisher;
 pub mod queries;
 pub mod secrets;
 
@@ -23,5 +24,6 @@ pub use ledger::{Ledger, Outcome, Source, Submission, SubmitError};
 pub use mailer::Mailer;
 pub use objects::Objects;
 pub use payments::Payments;
+pub use publisher::Publisher;
 pub use queries::{Position, Queries};
 pub use secrets::Secrets;

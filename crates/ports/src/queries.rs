@@ -130,6 +130,20 @@ pub trait Queries: Send + Sync {
     /// All events behind a position, oldest first; empty when there are none yet.
     async fn feed(&self, after: Position, limit: usize) -> Result<Vec<Committed>, QueryError>;
 
+    /// The events at these positions, oldest first; a position without one is passed over. Left as it is, it asks for one after the
+    /// other.
+    async fn events_at(&self, positions: &[Position]) -> Result<Vec<Committed>, QueryError> {
+        let mut sorted = positions.to_vec();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let mut found = Vec::with_capacity(sorted.len());
+        for position in sorted.into_iter().filter(|position| position.0 > 0) {
+            let next = self.feed(Position(position.0 - 1), 1).await?;
+            found.extend(next.into_iter().filter(|event| event.position == position));
+        }
+        Ok(found)
+    }
+
     /// Waits until the order has an event behind this version, and gives the order as it is then. Safe to cancel.
     async fn order_changed(&self, id: OrderId, after: u32) -> Result<Arc<Order>, QueryError>;
 

@@ -5,6 +5,7 @@ mod inventory;
 mod notifications;
 mod payments;
 mod records;
+mod relay;
 mod sweeper;
 mod tracking;
 
@@ -53,14 +54,23 @@ fn run(worker: Worker) -> Option<BoxFuture<'static, ()>> {
         Role::Archive => Some(archive::run(worker).boxed()),
         Role::Records => Some(records::run(worker).boxed()),
         Role::Sweeper => Some(sweeper::run(worker).boxed()),
+        Role::Relay => {
+            let publisher = worker.parts.publisher.clone()?;
+            Some(relay::run(worker, publisher).boxed())
+        }
         Role::Api => None,
     }
+}
+
+/// Whether any event reaches the role.
+fn is_behind_something(role: Role, parts: &Parts) -> bool {
+    !role.reacts_to().is_empty() || role == Role::Relay && parts.publisher.is_some()
 }
 
 /// Keeps the gauges of how far each role is behind.
 pub(crate) async fn report_lag(parts: Arc<Parts>, roles: Vec<Role>, mut stopping: watch::Receiver<bool>) {
     loop {
-        for role in roles.iter().copied().filter(|role| !role.reacts_to().is_empty()) {
+        for role in roles.iter().copied().filter(|role| is_behind_something(*role, &parts)) {
             let Ok(lag) = parts.bus.lag(role).await else { continue };
             let name = role.as_str();
             let age = lag.oldest.map_or(0.0, |oldest| parts.clock.now().duration_since(oldest).as_secs_f64());

@@ -96,6 +96,7 @@ impl World {
             clock: Arc::clone(&self.clock) as _,
             random: Arc::new(SystemRandom::default()),
             templates: Arc::new(Templates::load(None).unwrap()),
+            publisher: None,
         }
     }
 

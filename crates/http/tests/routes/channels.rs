@@ -48,7 +48,8 @@ async fn channels_show_who_reads_them_and_how_far() {
             "inventory_status_topic",
             "order-tracking.events",
             "records",
-            "order_publisher"
+            "order_publisher",
+            "order_status_topic"
         ]
     );
     let queue = &channels[0];

@@ -1,19 +1,22 @@
 //! How far a role is behind, in all processes together.
 
 use ordermill_core::Timestamp;
+use ordermill_core::event::EventType;
 use ordermill_core::process::Role;
 use ordermill_ports::bus::Lag;
 
+use super::state::bit;
 use crate::codec::{get, natural};
 use crate::error::StoreError;
 use crate::shared::Shared;
 
-/// The first event that is neither settled nor parked, then what is parked. A partition whose role was never run begins at 0.
+/// The first event that is neither settled nor parked, then what is parked. A partition whose role was never run begins at 0. Of a role
+/// that a broker feeds, what is before the relay's cursors is the broker's to count.
 const SQL: &str = "
     WITH cursors AS (
         SELECT p.partition::smallint, coalesce(l.position, 0) AS position
         FROM generate_series(0, 15) AS p (partition)
-        LEFT JOIN leases AS l ON l.partition = p.partition AND l.role = $1
+        LEFT JOIN leases AS l ON l.partition = p.partition AND l.role = $3
     ), first AS (
         SELECT e.position, e.at FROM events AS e JOIN cursors AS c USING (partition)
         WHERE e.position > (SELECT min(position) FROM cursors) AND e.position > c.position AND e.type = ANY($2)
@@ -23,21 +26,28 @@ const SQL: &str = "
            (SELECT count(*) FROM parked WHERE role = $1),
            (SELECT min(e.at) FROM parked AS p JOIN events AS e USING (position) WHERE p.role = $1)";
 
-/// How far a role is behind. What this process has in hand again does not wait; of other processes that is not known.
+/// How far a role is behind, here. What this process has in hand again does not wait; of other processes that is not known.
 pub(super) async fn lag(shared: &Shared, role: Role) -> Result<Lag, StoreError> {
-    let kinds: Vec<&str> = role.reacts_to().into_iter().map(|kind| kind.name()).collect();
+    let seat = shared.bus.seat(role);
+    let (cursors, kinds) = match seat.is_fed_elsewhere {
+        true => (Role::Relay, super::kinds(role, false)),
+        false => (role, seat.kinds),
+    };
+    let is_of_interest = |kind: &&EventType| kinds & bit(**kind) != 0;
+    let kinds: Vec<&str> = EventType::ALL.iter().filter(is_of_interest).map(|kind| kind.name()).collect();
     if kinds.is_empty() {
         return Ok(Lag::default());
     }
     let client = shared.pool.client().await?;
-    let row = client.query_one(&client.prepare_cached(SQL).await?, &[&role.as_str(), &kinds]).await?;
+    let row =
+        client.query_one(&client.prepare_cached(SQL).await?, &[&role.as_str(), &kinds, &cursors.as_str()]).await?;
     let head = natural(get(&row, 0)?);
     let first = get::<Option<i64>>(&row, 1)?.map(natural);
     let parked = natural(get(&row, 3)?);
     let oldest: [Option<Timestamp>; 2] = [get(&row, 2)?, get(&row, 4)?];
     Ok(Lag {
         events: first.map_or(0, |first| (head + 1).saturating_sub(first)),
-        parked: parked.saturating_sub(shared.bus.seat(role).state.lock().rows_out()),
+        parked: parked.saturating_sub(seat.state.lock().rows_out()),
         oldest: oldest.into_iter().flatten().min(),
     })
 }

@@ -11,6 +11,7 @@
 
 mod dead_letters;
 mod feed;
+mod foreign;
 mod lag;
 pub(crate) mod lease;
 mod port;
@@ -21,6 +22,7 @@ mod state;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use ordermill_core::channel;
 use ordermill_core::event::EventType;
 use ordermill_core::process::Role;
 use parking_lot::Mutex;
@@ -37,8 +39,10 @@ pub(crate) use read::{headers_behind, reload};
 #[derive(Debug)]
 pub(crate) struct Seat {
     state: Mutex<state::State>,
-    /// The event types the role reacts to, one bit each.
+    /// The event types that are handed out to the role from here, one bit each.
     kinds: u64,
+    /// Whether the role gets its new events from a broker, and from here what is parked or redriven.
+    is_fed_elsewhere: bool,
     /// Rung when there is something new for the role.
     bell: Notify,
     /// Whether anybody in this process has asked for the role's deliveries, so that it leases its share of them.
@@ -57,12 +61,27 @@ pub(crate) struct Bus {
     seats: [Seat; Role::ALL.len()],
 }
 
+/// The event types that reach a role from here, one bit each.
+fn kinds(role: Role, is_relayed: bool) -> u64 {
+    let kinds = match (is_relayed, role) {
+        (true, Role::Relay) => channel::relayed(),
+        (true, _) => Vec::new(),
+        (false, _) => role.reacts_to(),
+    };
+    kinds.into_iter().map(state::bit).fold(0, |all, one| all | one)
+}
+
 impl Bus {
     pub(crate) fn new(options: &Options) -> Self {
         let seat = |role| {
-            let state = state::State::new(role);
-            let kinds = state.kinds();
-            Seat { state: Mutex::new(state), kinds, bell: Notify::new(), is_run: AtomicBool::new(false) }
+            let kinds = kinds(role, options.is_relayed);
+            Seat {
+                state: Mutex::new(state::State::new(role, kinds)),
+                kinds,
+                is_fed_elsewhere: options.is_relayed && !role.reacts_to().is_empty(),
+                bell: Notify::new(),
+                is_run: AtomicBool::new(false),
+            }
         };
         Self { process: Uuid::now_v7(), lease: options.lease, feed: Feed::default(), seats: Role::ALL.map(seat) }
     }

@@ -24,7 +24,7 @@ impl Bus for PgLedger {
         let shared = &self.shared;
         let seat = shared.bus.seat(role);
         let max = max.max(1);
-        if seat.kinds == 0 {
+        if seat.kinds == 0 && !seat.is_fed_elsewhere {
             // No event ever reaches it.
             return std::future::pending().await;
         }
@@ -87,11 +87,12 @@ impl PgLedger {
     /// Reads what a role is behind with, where memory does not reach back to it.
     async fn catch_up(&self, role: Role, gap: Gap, max: usize) -> Result<Vec<Delivery>, StoreError> {
         let shared = &self.shared;
+        let seat_kinds = shared.bus.seat(role).kinds;
         // Everything up to here is committed, so that what is not read below is not there.
         let mut end = shared.bus.feed.last();
         let events = {
             let client = shared.pool.client().await?;
-            read::headers_within(&client, role, gap, end, CATCH_UP).await?
+            read::headers_within(&client, seat_kinds, gap, end, CATCH_UP).await?
         };
         if events.len() == CATCH_UP {
             end = events.last().map_or(end, |(position, _)| *position);

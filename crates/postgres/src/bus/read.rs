@@ -8,7 +8,7 @@ use ordermill_ports::bus::Delivery;
 use tokio_postgres::Row;
 
 use super::feed::Entry;
-use super::state::{Gap, delivery};
+use super::state::{Gap, bit, delivery};
 use crate::codec::{get, int, limit, natural, small, subject_of};
 use crate::error::StoreError;
 use crate::shared::Shared;
@@ -40,17 +40,17 @@ pub(crate) async fn headers_behind(
     rows.iter().map(|row| entry(row, 0)).collect()
 }
 
-/// Events up to `end` that a role is behind with: those it reacts to, and those that are of no type this program knows.
+/// Events up to `end` that a role is behind with: those of the types it gets (one bit each), and those that are of no type this
+/// program knows.
 pub(super) async fn headers_within(
     client: &ClientWrapper,
-    role: Role,
+    kinds: u64,
     gap: Gap,
     end: u64,
     rows: usize,
 ) -> Result<Vec<(u64, Entry)>, StoreError> {
-    let kinds = role.reacts_to();
     let others: Vec<&str> =
-        EventType::ALL.iter().filter(|kind| !kinds.contains(kind)).map(|kind| kind.name()).collect();
+        EventType::ALL.iter().filter(|kind| kinds & bit(**kind) == 0).map(|kind| kind.name()).collect();
     let partitions: Vec<i16> = (0..16).filter(|partition| gap.partitions & 1 << partition != 0).collect();
     let sql = format!(
         "SELECT {HEADER} FROM events AS e
@@ -83,7 +83,7 @@ pub(super) fn parked(row: &Row) -> Result<Option<ParkedRow>, StoreError> {
     Ok(Some(ParkedRow { partition: entry.partition, delivery, due: get(row, 2)? }))
 }
 
-/// Finds deliveries that any process has redriven.
+/// Finds deliveries that any process has redriven, or parked for whoever leases them.
 pub(crate) async fn reload(shared: &Shared, client: &ClientWrapper) -> Result<(), StoreError> {
     let bus = &shared.bus;
     let roles = bus.roles();
@@ -101,6 +101,7 @@ pub(crate) async fn reload(shared: &Shared, client: &ClientWrapper) -> Result<()
         let rows = client.query(&statement, &[&names]).await?;
         let mut rows = rows.iter().map(parked).filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
         let mut is_current = true;
+        let mut found = (Vec::new(), Vec::new());
         for (role, before) in roles.iter().zip(before) {
             let seat = bus.seat(*role);
             let mut state = seat.state.lock();
@@ -110,14 +111,37 @@ pub(crate) async fn reload(shared: &Shared, client: &ClientWrapper) -> Result<()
                 continue;
             }
             for ParkedRow { partition, delivery, due } in rows.extract_if(.., |row| row.delivery.role == *role) {
-                state.park(partition, delivery, due);
+                let position = delivery.position.0;
+                if state.park(partition, delivery, due) {
+                    found.0.push(role.as_str());
+                    found.1.push(int(position));
+                }
             }
             drop(state);
             seat.bell.notify_waiters();
         }
+        mark_found(shared, client, &found.0, &found.1).await?;
         if is_current {
             break;
         }
     }
+    Ok(())
+}
+
+/// What is in memory here, under a lease, need not be looked for any more: whoever leases it next reads all that is parked.
+async fn mark_found(
+    shared: &Shared,
+    client: &ClientWrapper,
+    roles: &[&str],
+    positions: &[i64],
+) -> Result<(), StoreError> {
+    if roles.is_empty() {
+        return Ok(());
+    }
+    // Where the lease is another's by now, it stays to be found.
+    let sql = "UPDATE parked AS p SET redriven = false FROM leases AS l
+               WHERE (p.role, p.position) IN (SELECT * FROM unnest($2::text[], $3::bigint[])) AND p.redriven
+                 AND l.role = p.role AND l.partition = p.partition AND l.owner = $1";
+    client.execute(&client.prepare_cached(sql).await?, &[&shared.bus.process, &roles, &positions]).await?;
     Ok(())
 }

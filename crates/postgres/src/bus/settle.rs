@@ -12,11 +12,13 @@ use ordermill_core::process::Role;
 use ordermill_ports::bus::{Delivery, Settle, Settlement};
 
 use super::Bus;
+use super::foreign::{self, Foreign};
 use super::state::State;
 use crate::codec::{int, version_int};
 use crate::connect::Tx;
 use crate::error::StoreError;
 use crate::shared::Shared;
+use tokio_postgres::types::ToSql;
 
 /// Events between a cursor and what was handed out last, before a delivery that holds the cursor back is parked.
 const WINDOW: u64 = 16 * 1024;
@@ -36,6 +38,10 @@ pub(crate) struct Staged {
     cursors: BTreeMap<Place, Cursor>,
     /// What has a row now, so that it holds no cursor back.
     spilled: Vec<(Place, u64, u32)>,
+    /// Of what a broker handed out.
+    foreign: Foreign,
+    /// What of that has a row now.
+    parked: Vec<foreign::Parked>,
 }
 
 /// A settlement that counts.
@@ -63,12 +69,14 @@ pub(crate) async fn stage(
     now: Timestamp,
 ) -> Result<Staged, StoreError> {
     let mut staged = Staged::mark(&shared.bus, settlements);
-    if staged.items.is_empty() {
-        return Ok(staged);
+    if !staged.items.is_empty() {
+        staged.fence(shared, tx).await?;
+        staged.move_cursors();
+        staged.write(tx, now).await?;
     }
-    staged.fence(shared, tx).await?;
-    staged.move_cursors();
-    staged.write(tx, now).await?;
+    if !staged.foreign.is_empty() {
+        staged.parked = std::mem::take(&mut staged.foreign).write(shared, tx, now).await?;
+    }
     Ok(staged)
 }
 
@@ -103,6 +111,7 @@ pub(crate) fn committed(shared: &Shared, mut staged: Staged) {
             lease.committed = lease.committed.max(cursor.position);
         }
     }
+    foreign::committed(&shared.bus, std::mem::take(&mut staged.parked));
     if left {
         // A partition that is being given up may be free now.
         shared.notify.poke_leases();
@@ -126,9 +135,16 @@ impl Staged {
     fn mark(bus: &Arc<Bus>, settlements: &[Settlement]) -> Self {
         let mut staged = Self::default();
         staged.bus = Some(Arc::clone(bus));
-        for Settlement { delivery, how } in settlements {
-            let mut state = bus.seat(delivery.role).state.lock();
-            let Some(handed) = state.handed(delivery.position.0) else { continue };
+        for settlement in settlements {
+            let Settlement { delivery, how } = settlement;
+            let seat = bus.seat(delivery.role);
+            let mut state = seat.state.lock();
+            let Some(handed) = state.handed(delivery.position.0) else {
+                if seat.is_fed_elsewhere {
+                    staged.foreign.take(settlement);
+                }
+                continue;
+            };
             if handed.settling || handed.delivery.tries != delivery.tries {
                 continue;
             }
@@ -269,7 +285,7 @@ impl Staged {
 
 /// Rows about deliveries, column by column.
 #[derive(Default)]
-struct Rows<'a> {
+pub(super) struct Rows<'a> {
     roles: Vec<&'static str>,
     partitions: Vec<i16>,
     positions: Vec<i64>,
@@ -279,7 +295,14 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn push(&mut self, (role, partition): Place, position: u64, tries: u32, reason: &'a str, time: Timestamp) {
+    pub(super) fn push(
+        &mut self,
+        (role, partition): Place,
+        position: u64,
+        tries: u32,
+        reason: &'a str,
+        time: Timestamp,
+    ) {
         self.roles.push(role.as_str());
         self.partitions.push(i16::from(partition));
         self.positions.push(int(position));
@@ -289,9 +312,18 @@ impl<'a> Rows<'a> {
     }
 
     async fn execute(&self, tx: &Tx, sql: &str) -> Result<(), StoreError> {
-        let Self { roles, partitions, positions, tries, reasons, times } = self;
-        tx.execute(&tx.prepare_cached(sql).await?, &[roles, partitions, positions, tries, reasons, times]).await?;
+        tx.execute(&tx.prepare_cached(sql).await?, &self.params()).await?;
         Ok(())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.roles.is_empty()
+    }
+
+    /// The columns: role, partition, position, tries, reason, time.
+    pub(super) fn params(&self) -> [&(dyn ToSql + Sync); 6] {
+        let Self { roles, partitions, positions, tries, reasons, times } = self;
+        [roles, partitions, positions, tries, reasons, times]
     }
 }
 

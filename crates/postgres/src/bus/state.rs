@@ -56,7 +56,7 @@ struct Parked {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) role: Role,
-    /// The event types the role reacts to, one bit each.
+    /// The event types that are handed out to the role, one bit each.
     kinds: u64,
     pub(super) leases: [Option<Lease>; PARTITIONS as usize],
     handed: BTreeMap<u64, Handed>,
@@ -88,10 +88,10 @@ pub(super) struct Gap {
 }
 
 impl State {
-    pub(super) fn new(role: Role) -> Self {
+    pub(super) fn new(role: Role, kinds: u64) -> Self {
         Self {
             role,
-            kinds: role.reacts_to().into_iter().map(bit).fold(0, |all, one| all | one),
+            kinds,
             leases: Default::default(),
             handed: BTreeMap::new(),
             given_back: VecDeque::new(),
@@ -99,11 +99,6 @@ impl State {
             parked: HashMap::new(),
             settled_rows: 0,
         }
-    }
-
-    /// The event types the role reacts to, one bit each.
-    pub(super) const fn kinds(&self) -> u64 {
-        self.kinds
     }
 
     /// Begins to deal with a partition, behind its cursor.
@@ -128,14 +123,16 @@ impl State {
     }
 
     /// Parks a delivery that the table `parked` has a row for. Nothing happens where it is parked or handed out already, or the
-    /// partition is not leased.
-    pub(super) fn park(&mut self, partition: u8, delivery: Delivery, due: Timestamp) {
+    /// partition is not leased. Whether it is known now.
+    pub(super) fn park(&mut self, partition: u8, delivery: Delivery, due: Timestamp) -> bool {
         let position = delivery.position.0;
         let is_known = self.parked.contains_key(&position) || self.handed.contains_key(&position);
-        if !is_known && self.leases[usize::from(partition)].is_some() {
+        let is_leased = self.leases[usize::from(partition)].is_some();
+        if !is_known && is_leased {
             self.due.push(Reverse((due, position)));
             self.parked.insert(position, Parked { delivery, partition });
         }
+        is_known || is_leased
     }
 
     /// The partitions that may be handed out of, one bit each.

@@ -80,6 +80,14 @@ impl Queries for PgLedger {
         Ok(events::feed(&client, after, limit).await?)
     }
 
+    async fn events_at(&self, positions: &[Position]) -> Result<Vec<Committed>, QueryError> {
+        if positions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let client = self.shared.pool.client().await?;
+        Ok(events::at(&client, positions).await?)
+    }
+
     async fn order_changed(&self, id: OrderId, after: u32) -> Result<Arc<Order>, QueryError> {
         let mut watcher = self.shared.notify.watch(Subject::Order(id));
         loop {

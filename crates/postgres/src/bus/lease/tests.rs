@@ -9,7 +9,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The payments role with leases on so many partitions.
 fn state(partitions: u8) -> State {
-    let mut state = State::new(Role::Payments);
+    let mut state = State::new(Role::Payments, super::super::kinds(Role::Payments, false));
     for partition in 0..partitions {
         state.take(partition, i64::from(partition), 0, Instant::now() + PATIENCE);
     }

@@ -28,7 +28,7 @@ fn later() -> Instant {
 
 /// The payments role, with leases on these partitions from their beginning.
 fn state(partitions: &[u8]) -> State {
-    let mut state = State::new(ROLE);
+    let mut state = State::new(ROLE, super::super::kinds(ROLE, false));
     for partition in partitions {
         state.take(*partition, 1, 0, later());
     }
