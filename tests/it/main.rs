@@ -15,5 +15,6 @@ mod durability;
 mod idempotency;
 mod lifecycle;
 mod payments;
+mod sandbox;
 mod stock;
 mod systems;
