@@ -4,5 +4,6 @@
 mod support;
 
 mod conformance;
+mod faults;
 mod leases;
 mod news;

@@ -1,6 +1,7 @@
 //! What the tests of this crate share: databases, and processes of one installation.
 
 pub mod process;
+pub mod proxy;
 mod server;
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use ordermill_ports::clock::SystemClock;
 use ordermill_postgres::{Options, PgLedger};
+use proxy::Proxy;
 use server::Server;
 use tokio_postgres::NoTls;
 
@@ -50,6 +52,37 @@ impl Database {
         server().url(&self.name)
     }
 
+    /// A network of one's own before its server.
+    pub async fn network(&self) -> Proxy {
+        Proxy::start(([127, 0, 0, 1], server().port()).into()).await
+    }
+
+    /// Where it is to whoever comes through the network.
+    pub fn url_through(&self, network: &Proxy) -> String {
+        self.url().replace(&format!(":{}/", server().port()), &format!(":{}/", network.port()))
+    }
+
+    /// A session of one's own in it, in the ledger's schema.
+    pub async fn session(&self) -> tokio_postgres::Client {
+        let client = connect(&self.name).await;
+        client.batch_execute("SET search_path TO ordermill").await.expect("the schema is there");
+        client
+    }
+
+    /// Ends every other session in it.
+    pub async fn end_sessions(&self) {
+        self.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+        .await;
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Runs statements in it, in the ledger's schema.
     pub async fn execute(&self, sql: &str) {
         execute(&self.name, &format!("SET search_path TO ordermill; {sql}")).await;
@@ -57,8 +90,7 @@ impl Database {
 
     /// The rows of a query in it, in the ledger's schema; every value as text.
     pub async fn query(&self, sql: &str) -> Vec<Vec<String>> {
-        let client = connect(&self.name).await;
-        client.batch_execute("SET search_path TO ordermill").await.expect("the schema is there");
+        let client = self.session().await;
         let messages = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
         let row = |message| match message {
             tokio_postgres::SimpleQueryMessage::Row(row) => {

@@ -182,6 +182,20 @@ impl Server {
         }
     }
 
+    /// Whether it is still there after a while: `false` as soon as it has ended.
+    pub fn runs_on(&self, time: Duration) -> bool {
+        let began = Instant::now();
+        while began.elapsed() < time {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
+            // Ended, and perhaps not yet waited for.
+            if stat.is_empty() || stat.contains(") Z ") {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        true
+    }
+
     /// Sends a signal to one of its processes. Whether there was one.
     pub fn signal(&self, pid: u32, signal: &str) -> bool {
         self.tell(&format!("kill {signal} {pid}")) == "0"
@@ -227,6 +241,11 @@ impl Server {
     /// The URL of a database of this server, over TCP on the loopback address.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// The port it listens on.
+    pub const fn port(&self) -> u16 {
+        self.port
     }
 
     /// The process id of the server itself.

@@ -1,0 +1,230 @@
+//! A network and a server that fail: nothing waits without bound, nothing is lost or done twice, and it goes on afterwards.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ordermill_core::input::{Body, Input};
+use ordermill_core::order::Status;
+use ordermill_ports::conformance::shop::{Shop, product};
+use ordermill_ports::ledger::SubmitError;
+use ordermill_ports::{Outcome, Source, Submission};
+use ordermill_postgres::Options;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::support::process::{Installation, Process, eventually};
+use crate::support::proxy::{Ambush, Proxy, Weather};
+
+/// How long the server may take in these tests.
+const ANSWER_MAX: Duration = Duration::from_secs(2);
+
+/// How much longer anything may take than it should, on a busy machine.
+const SLACK: Duration = Duration::from_secs(10);
+
+/// A process that reaches the server by a network of its own, with goods to sell.
+async fn behind_network(installation: &mut Installation) -> (Proxy, Process) {
+    let network = installation.database.network().await;
+    let url = installation.database.url_through(&network);
+    let through = |options: &mut Options| {
+        options.server = url.split('?').next().and_then(|url| url.parse().ok()).expect("a sound URL");
+        options.answer_max = ANSWER_MAX;
+    };
+    let process = installation.start_with(through).await;
+    process.run(|shop| async move { shop.sell("pear", 1_000).await }).await;
+    (network, process)
+}
+
+/// A change that does its work each time it is decided: done twice, it shows.
+fn restock() -> Input {
+    let reason = "found one".into();
+    Input::new(Body::AdjustStock { product_id: product("pear"), delta: 1, reason, expected_version: None })
+}
+
+async fn submit(process: &Process, source: Source, inputs: Vec<Input>) -> Vec<Result<Outcome, SubmitError>> {
+    let inputs = inputs.into_iter().map(Submission::new).collect();
+    process.run(move |shop| async move { shop.backend.ledger.submit(source, inputs).await }).await
+}
+
+async fn is_ready(process: &Process) -> bool {
+    process.run(|shop| async move { shop.backend.ledger.ready().await.is_ok() }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_became_of_a_commit_without_an_answer_is_found_out() {
+    let mut installation = Installation::new();
+    let (network, process) = behind_network(&mut installation).await;
+    let ambushes = [Ambush::CutBefore, Ambush::CutHalfway, Ambush::CutAnswer, Ambush::StallBefore, Ambush::StallAnswer];
+    let mut restocked = 1_000;
+    for (number, ambush) in ambushes.into_iter().enumerate() {
+        let placing = process.run(|shop| async move { shop.placing(&[("pear", 1)]) }).await;
+        network.await_commit(ambush);
+        let results = submit(&process, Source::Live, vec![placing.clone(), restock()]).await;
+        assert_eq!(network.sprung() as usize, number + 1, "the commit was ambushed");
+        // A commit that never arrives is waited for as long as any; then whoever sent it is told. All others are found out, or done.
+        let is_told = ambush == Ambush::StallBefore;
+        match &results[..] {
+            [Ok(_), Ok(_)] if !is_told => restocked += 1,
+            [Err(SubmitError::NotCommitted { .. }), Err(SubmitError::NotCommitted { .. })] if is_told => {}
+            other => panic!("{ambush:?}: {other:?}"),
+        }
+        eventually("it commits again", async || is_ready(&process).await).await;
+        // The same again is known, and the answer is the same.
+        let again = submit(&process, Source::Live, vec![placing]).await.remove(0).expect("it is taken, or known");
+        assert_eq!(again.changed, is_told, "{ambush:?}");
+        if let Ok(placed) = &results[0] {
+            assert_eq!(again.order().map(|order| order.id), placed.order().map(|order| order.id));
+        }
+        let (available, ..) = process.run(|shop| async move { shop.units("pear").await }).await;
+        assert_eq!(available, restocked, "{ambush:?}: done once, or not at all");
+    }
+    let books = process.run(|shop| async move { shop.audit().await.orders.len() }).await;
+    assert_eq!(books, ambushes.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_stalls_is_waited_for_within_bounds() {
+    let mut installation = Installation::new();
+    let (network, process) = behind_network(&mut installation).await;
+    let order = process.run(|shop| async move { shop.place(&[("pear", 1)]).await.id }).await;
+    // In the middle of whatever is on its way at that moment.
+    let reader = process.run(|shop| async move {
+        tokio::spawn(async move { while shop.backend.queries.order_events(order, 0).await.is_ok() {} })
+    });
+    let reader = reader.await;
+    sleep(Duration::from_millis(50)).await;
+    network.set(Weather::Stalled);
+    let began = Instant::now();
+    let reads = (0..40).map(|_| {
+        let read = |shop: Shop| async move { shop.backend.queries.order_events(order, 0).await };
+        process.run(read)
+    });
+    let (reads, intake) =
+        tokio::join!(futures_util::future::join_all(reads), submit(&process, Source::Live, vec![restock(), restock()]));
+    assert!(began.elapsed() < ANSWER_MAX * 5 + SLACK, "{:?}", began.elapsed());
+    assert!(reads.iter().all(Result::is_err) && intake.iter().all(Result::is_err), "{intake:?}");
+    timeout(SLACK, reader).await.expect("it ends as well").expect("and well");
+    assert!(!is_ready(&process).await);
+    network.set(Weather::Clear);
+    eventually("it is ready again", async || is_ready(&process).await).await;
+    process.run(move |shop| async move { drop(shop.order(order).await) }).await;
+    assert!(submit(&process, Source::Live, vec![restock()]).await[0].is_ok());
+    // What nobody was told of may have been done, though not twice; the books are in balance either way.
+    let (available, ..) = process.run(|shop| async move { shop.units("pear").await }).await;
+    let unknown = matches!(intake[0], Err(SubmitError::Unknown { .. }));
+    assert!(available == 1_001 || unknown && available == 1_003, "{available} after {intake:?}");
+    process.run(|shop| async move { drop(shop.audit().await) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_is_not_let_go_of_sheds_load() {
+    let mut installation = Installation::new();
+    let impatient = |options: &mut Options| options.answer_max = ANSWER_MAX;
+    let process = installation.start_with(impatient).await;
+    process.run(|shop| async move { shop.sell("pear", 1_000).await }).await;
+    let outsider = installation.database.session().await;
+    outsider.batch_execute("BEGIN; UPDATE feed_head SET position = position").await.expect("it is free");
+    let began = Instant::now();
+    let calls = (0..200).map(|_| submit(&process, Source::Live, vec![restock()]));
+    let refused = futures_util::future::join_all(calls).await;
+    assert!(refused.iter().all(|results| matches!(results[0], Err(SubmitError::NotCommitted { .. }))), "{refused:?}");
+    assert!(
+        began.elapsed() < ANSWER_MAX * 2 + SLACK,
+        "nobody waits for one commit after the other: {:?}",
+        began.elapsed()
+    );
+    assert!(!is_ready(&process).await, "it says so");
+    outsider.batch_execute("ROLLBACK").await.expect("it is still there");
+    eventually("it is ready again", async || is_ready(&process).await).await;
+    assert!(submit(&process, Source::Live, vec![restock()]).await[0].is_ok());
+    let (available, ..) = process.run(|shop| async move { shop.units("pear").await }).await;
+    assert_eq!(available, 1_001, "what was refused is not done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_that_hang_leave_commits_alone_and_are_shed() {
+    let mut installation = Installation::new();
+    let small = |options: &mut Options| {
+        options.answer_max = ANSWER_MAX;
+        options.connections = 5;
+    };
+    let process = installation.start_with(small).await;
+    process.run(|shop| async move { shop.sell("pear", 1_000).await }).await;
+    let outsider = installation.database.session().await;
+    outsider.batch_execute("BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE").await.expect("it is free");
+    let read = || {
+        process.run(|shop| async move {
+            let began = Instant::now();
+            let id = ordermill_ports::conformance::shop::customer("c-9");
+            (shop.backend.queries.customer(&id).await.is_ok(), began.elapsed())
+        })
+    };
+    let reads = futures_util::future::join_all((0..100).map(|_| read()));
+    let commits = async {
+        sleep(Duration::from_millis(300)).await;
+        for _ in 0..10 {
+            assert!(submit(&process, Source::Live, vec![restock()]).await[0].is_ok(), "commits have room of their own");
+        }
+    };
+    let (reads, ()) = tokio::join!(reads, commits);
+    for (is_ok, took) in reads {
+        assert!(!is_ok && took < ANSWER_MAX * 2 + SLACK, "{is_ok} after {took:?}");
+    }
+    outsider.batch_execute("ROLLBACK").await.expect("it is still there");
+    eventually("reads go on", async || read().await.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_became_read_only_is_not_written_to() {
+    let mut installation = Installation::new();
+    let process = installation.start().await;
+    process.run(|shop| async move { shop.sell("pear", 1_000).await }).await;
+    let order = process.run(|shop| async move { shop.place(&[("pear", 1)]).await }).await;
+    let name = installation.database.name().to_owned();
+    let set = |value: &str| format!("ALTER DATABASE {name} SET default_transaction_read_only = {value}");
+    installation.database.execute(&set("on")).await;
+    installation.database.end_sessions().await;
+    let refused = submit(&process, Source::Live, vec![restock()]).await.remove(0);
+    assert!(matches!(refused, Err(SubmitError::NotCommitted { .. })), "{refused:?}");
+    let reason = process.run(|shop| async move { shop.backend.ledger.ready().await }).await.expect_err("it is not");
+    assert!(reason.contains("read-only"), "{reason}");
+    let id = order.id;
+    assert_eq!(process.run(move |shop| async move { shop.order(id).await }).await, order, "it can be read");
+    let writable = format!("SET transaction_read_only = off; {}", set("off"));
+    installation.database.execute(&format!("BEGIN; {writable}; COMMIT")).await;
+    installation.database.end_sessions().await;
+    eventually("it is ready again", async || is_ready(&process).await).await;
+    assert!(submit(&process, Source::Live, vec![restock()]).await[0].is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_that_are_ended_all_the_time_cost_no_caller_an_answer() {
+    let mut installation = Installation::new();
+    let process = Arc::new(installation.start().await);
+    process.run(|shop| async move { shop.sell("pear", 10_000).await }).await;
+    let placed = process.run(|shop| async move { shop.placing(&[("pear", 1)]) }).await;
+    assert!(submit(&process, Source::Live, vec![placed]).await[0].is_ok());
+    let ending = async {
+        for _ in 0..10 {
+            sleep(Duration::from_millis(100)).await;
+            installation.database.end_sessions().await;
+        }
+    };
+    let restocking = async {
+        let (mut done, mut refused) = (0, 0);
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_millis(1_200) {
+            match submit(&process, Source::Results, vec![restock()]).await.remove(0) {
+                Ok(_) => done += 1,
+                Err(SubmitError::NotCommitted { .. }) => refused += 1,
+                Err(error) => panic!("it can be found out: {error}"),
+            }
+        }
+        (done, refused)
+    };
+    let ((), (done, refused)) = tokio::join!(ending, restocking);
+    let (available, ..) = process.run(|shop| async move { shop.units("pear").await }).await;
+    assert_eq!(available, 10_000 + done, "each answer is true, and {refused} were refused");
+    assert!(done > 20, "{done} done, {refused} refused");
+    let all = process.run(|shop| async move { shop.list(&Default::default(), 10).await }).await;
+    assert!(all.len() == 1 && all[0].status == Status::Placed);
+    eventually("it is ready", async || is_ready(&process).await).await;
+}
