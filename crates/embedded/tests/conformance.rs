@@ -39,10 +39,11 @@ mod sqlite {
     use std::sync::Arc;
 
     use async_trait::async_trait;
-    use ordermill_embedded::sqlite::{Options, Snapshot, SqliteLedger};
-    use ordermill_ports::Clock;
+    use ordermill_embedded::sqlite::{Options, Reader, Snapshot, SqliteLedger, Writer};
     use ordermill_ports::audit::LedgerSnapshot;
-    use ordermill_ports::conformance::{Audited, Backend, Harness, Settings};
+    use ordermill_ports::conformance::{Audited, Backend, Harness, Movable, Settings};
+    use ordermill_ports::moving::{LedgerReader, LedgerWriter, MoveError};
+    use ordermill_ports::{Clock, Ledger};
     use tempfile::TempDir;
 
     /// A database in a directory of its own.
@@ -64,18 +65,43 @@ mod sqlite {
         }
     }
 
+    fn options(database: &Database, settings: &Settings) -> Options {
+        let mut options = Options::new(database.path(), Arc::clone(&settings.clock) as Arc<dyn Clock>);
+        options.policy = settings.policy.clone();
+        options.undecided_max = settings.undecided_max;
+        options
+    }
+
     #[async_trait]
     impl Harness for Database {
         async fn open(&self, settings: &Settings) -> Backend {
-            let clock = Arc::clone(&settings.clock) as Arc<dyn Clock>;
-            let mut options = Options::new(self.path(), clock);
-            options.policy = settings.policy.clone();
-            options.undecided_max = settings.undecided_max;
-            Backend::of(&SqliteLedger::open(options).expect("the ledger opens"))
+            Backend::of(&SqliteLedger::open(options(self, settings)).expect("the ledger opens"))
+        }
+    }
+
+    #[async_trait]
+    impl Movable for Database {
+        fn another(&self) -> Box<dyn Movable> {
+            Box::new(Self::new())
+        }
+
+        fn reader(&self) -> Result<Box<dyn LedgerReader>, MoveError> {
+            Ok(Box::new(Reader::open(&self.path())?))
+        }
+
+        fn writer(&self) -> Result<Box<dyn LedgerWriter>, MoveError> {
+            Ok(Box::new(Writer::open(&self.path())?))
+        }
+
+        async fn try_open(&self, settings: &Settings) -> Result<(), String> {
+            let ledger = SqliteLedger::open(options(self, settings)).map_err(|error| error.to_string())?;
+            ledger.close().await;
+            Ok(())
         }
     }
 
     ordermill_ports::ledger_suite!(crate::sqlite::Database::new());
     ordermill_ports::durable_suite!(crate::sqlite::Database::new());
     ordermill_ports::snapshot_suite!(crate::sqlite::Database::new());
+    ordermill_ports::moving_suite!(crate::sqlite::Database::new());
 }

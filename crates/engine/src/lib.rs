@@ -9,6 +9,7 @@
 pub mod archive_object;
 pub mod audit;
 pub mod mail;
+pub mod moving;
 pub mod record_object;
 mod roles;
 mod settings;

@@ -12,6 +12,7 @@ pub mod decorator;
 pub mod group_commit;
 pub mod ledger;
 pub mod mailer;
+pub mod moving;
 pub mod objects;
 pub mod payments;
 pub mod publisher;

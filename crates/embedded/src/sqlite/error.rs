@@ -32,6 +32,15 @@ pub enum OpenError {
         /// The database file.
         path: PathBuf,
     },
+    /// An import has begun to fill it and not ended.
+    #[error(
+        "an import into the ledger {} is not finished; run `ordermill import-ledger` with the same file again",
+        path.display()
+    )]
+    Importing {
+        /// The database file.
+        path: PathBuf,
+    },
     /// The lock file, or the writer's thread, could not be made.
     #[error("the ledger {} cannot be opened: {source}", path.display())]
     Io {

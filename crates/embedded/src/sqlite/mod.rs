@@ -26,6 +26,7 @@ mod keys;
 mod load;
 mod memory;
 mod meters;
+mod moving;
 mod parcels;
 mod queries;
 mod read;
@@ -53,6 +54,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 
 pub use error::OpenError;
+pub use moving::{Reader, Writer};
 pub use snapshot::Snapshot;
 
 use connection::Lock;

@@ -20,6 +20,7 @@ use super::codec::{
     self, Types, blob, natural, order_id_of, parcel_status_of, product_id_of, record_id_of, status_of, text, text_id,
 };
 use super::error::{OpenError, StoreError};
+use super::schema::State;
 use super::trail::Trail;
 use super::{connection, load, read, schema};
 use histories::Histories;
@@ -40,13 +41,26 @@ impl Snapshot {
     /// # Errors
     /// When there is none, when it is not a ledger or one of a newer program, or cannot be read.
     pub fn open(path: &Path) -> Result<Self, AuditError> {
+        Self::open_as(path, false)
+    }
+
+    /// The same for whoever fills the ledger.
+    pub(super) fn open_filled(path: &Path) -> Result<Self, AuditError> {
+        Self::open_as(path, true)
+    }
+
+    fn open_as(path: &Path, is_filled: bool) -> Result<Self, AuditError> {
         if !path.exists() {
             return Err(AuditError(format!("there is no ledger at {}", path.display())));
         }
         let open = |error: OpenError| AuditError(error.to_string());
         let conn =
             connection::reader(path).map_err(|source| open(OpenError::Sqlite { path: path.to_owned(), source }))?;
-        if schema::check(&conn, path).map_err(open)? != schema::NEWEST {
+        let found = match schema::state(&conn, path).map_err(open)? {
+            State::Importing(_) if !is_filled => return Err(open(OpenError::Importing { path: path.to_owned() })),
+            State::Ledger(found) | State::Importing(found) => found,
+        };
+        if found != schema::NEWEST {
             let path = path.display();
             return Err(AuditError(format!(
                 "the ledger {path} is of an older schema; serving it once brings it up to date"

@@ -15,6 +15,7 @@ pub mod gateway;
 pub mod harness;
 pub mod ledger;
 pub mod mailer;
+pub mod moving;
 pub mod objects;
 pub mod payments;
 pub mod queries;
@@ -23,4 +24,5 @@ pub mod snapshot;
 mod suites;
 
 pub use clock::ManualClock;
+pub use moving::Movable;
 pub use harness::{Audited, Backend, Harness, Settings, run};

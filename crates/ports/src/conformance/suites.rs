@@ -163,6 +163,16 @@ macro_rules! snapshot_suite {
     };
 }
 
+/// Makes every case for moving a ledger a test. Takes an expression that gives a new [`Movable`](crate::conformance::Movable).
+#[macro_export]
+macro_rules! moving_suite {
+    ($harness:expr) => {
+        $crate::conformance_cases! { @module $harness; moving = moving;
+            a_ledger_in_use_says_so, an_import_is_gone_on_with, everything_arrives, only_an_empty_ledger_is_filled,
+        }
+    };
+}
+
 /// Makes each named case a test. For the suites of this crate; call those.
 #[doc(hidden)]
 #[macro_export]
@@ -222,7 +232,11 @@ mod tests {
             let module = path.strip_prefix(&root).expect("it is below").with_extension("");
             let module = module.to_string_lossy().replace('/', "::");
             for rest in source.split("\npub async fn ").skip(1) {
-                let Some((case, "harness: &dyn Harness" | "harness: &dyn Audited")) = signature(rest) else { continue };
+                let Some((case, "harness: &dyn Harness" | "harness: &dyn Audited" | "harness: &dyn Movable")) =
+                    signature(rest)
+                else {
+                    continue;
+                };
                 cases += 1;
                 assert!(listed(&suites, &module).contains(&case), "{case} of {module} is in no suite");
             }

@@ -22,14 +22,14 @@ struct Request {
 }
 
 /// One transaction that sees one moment.
-pub(super) struct Link {
+pub(crate) struct Link {
     requests: UnboundedSender<Request>,
     cursors: usize,
 }
 
 impl Link {
-    /// Connects, and begins the transaction.
-    pub(super) fn open(options: &Options) -> Result<Self, OpenError> {
+    /// Connects, and begins the transaction. A ledger that is being filled is refused unless it `may_be_filled`.
+    pub(crate) fn open(options: &Options, may_be_filled: bool) -> Result<Self, OpenError> {
         let connector = Connector::new(options)?;
         let schema = options.schema.clone();
         let (requests, inbox) = unbounded_channel();
@@ -37,7 +37,7 @@ impl Link {
         let work = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             match runtime {
-                Ok(runtime) => runtime.block_on(serve(&connector, &schema, inbox, &started)),
+                Ok(runtime) => runtime.block_on(serve(&connector, (&schema, may_be_filled), inbox, &started)),
                 // The opener waits for this word; it cannot have gone away.
                 Err(error) => _ = started.send(Err(OpenError::Thread(error))),
             }
@@ -48,7 +48,7 @@ impl Link {
     }
 
     /// Runs a statement.
-    pub(super) fn query(&self, sql: String) -> Result<Vec<Row>, AuditError> {
+    pub(crate) fn query(&self, sql: String) -> Result<Vec<Row>, AuditError> {
         let (reply, answer) = mpsc::sync_channel(1);
         let gone = || AuditError("the snapshot's connection has ended".to_owned());
         self.requests.send(Request { sql, reply }).map_err(|_| gone())?;
@@ -56,7 +56,7 @@ impl Link {
     }
 
     /// Begins to read the rows of a statement, however many there are.
-    pub(super) fn begin(&mut self, sql: &str) -> Result<Cursor, AuditError> {
+    pub(crate) fn begin(&mut self, sql: &str) -> Result<Cursor, AuditError> {
         self.cursors += 1;
         let name = format!("rows_{}", self.cursors);
         self.query(format!("DECLARE {name} NO SCROLL CURSOR FOR {sql}"))?;
@@ -65,7 +65,7 @@ impl Link {
 }
 
 /// The rows of one statement, fetched as they are needed.
-pub(super) struct Cursor {
+pub(crate) struct Cursor {
     name: String,
     rows: VecDeque<Row>,
     is_over: bool,
@@ -73,7 +73,7 @@ pub(super) struct Cursor {
 
 impl Cursor {
     /// The next row.
-    pub(super) fn next(&mut self, link: &Link) -> Result<Option<Row>, AuditError> {
+    pub(crate) fn next(&mut self, link: &Link) -> Result<Option<Row>, AuditError> {
         if self.rows.is_empty() && !self.is_over {
             self.rows = link.query(format!("FETCH {FETCH_ROWS} FROM {}", self.name))?.into();
             self.is_over = self.rows.len() < FETCH_ROWS;
@@ -82,7 +82,7 @@ impl Cursor {
     }
 
     /// Reads no more of it.
-    pub(super) fn end(self, link: &Link) -> Result<(), AuditError> {
+    pub(crate) fn end(self, link: &Link) -> Result<(), AuditError> {
         link.query(format!("CLOSE {}", self.name)).map(drop)
     }
 }
@@ -90,7 +90,7 @@ impl Cursor {
 /// Answers requests until nobody can ask any more.
 async fn serve(
     connector: &Connector,
-    schema: &str,
+    schema: (&str, bool),
     mut inbox: UnboundedReceiver<Request>,
     started: &mpsc::SyncSender<Result<(), OpenError>>,
 ) {
@@ -108,7 +108,7 @@ async fn serve(
     }
 }
 
-async fn begin(connector: &Connector, schema: &str) -> Result<Client, OpenError> {
+async fn begin(connector: &Connector, (schema, may_be_filled): (&str, bool)) -> Result<Client, OpenError> {
     let connect = |error: ConnectError| OpenError::Store(error.into());
     let (mut client, driver) = connector.connect().await.map_err(connect)?;
     tokio::spawn(async move {
@@ -117,7 +117,7 @@ async fn begin(connector: &Connector, schema: &str) -> Result<Client, OpenError>
         }
     });
     connector.set_up(&client).await.map_err(connect)?;
-    migrate::check(&mut client, schema).await?;
+    migrate::check(&mut client, schema, may_be_filled).await?;
     // A large ledger takes its time, and so does whoever reads it.
     client
         .batch_execute(

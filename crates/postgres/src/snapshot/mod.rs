@@ -1,7 +1,7 @@
 //! One moment of the ledger, for the auditor: the stored records as they are, read by statements of their own.
 
 mod histories;
-mod link;
+pub(crate) mod link;
 mod problems;
 
 use ordermill_core::event::{Subject, SubjectKind};
@@ -37,7 +37,12 @@ impl Snapshot {
     /// # Errors
     /// [`OpenError`] when the server cannot be reached, or the schema is another than this program knows.
     pub fn open(options: &Options) -> Result<Self, OpenError> {
-        Ok(Self { link: Link::open(options)? })
+        Ok(Self { link: Link::open(options, false)? })
+    }
+
+    /// The same for whoever fills the ledger.
+    pub(crate) fn open_filled(options: &Options) -> Result<Self, OpenError> {
+        Ok(Self { link: Link::open(options, true)? })
     }
 
     /// The rows of a statement, however many there are.

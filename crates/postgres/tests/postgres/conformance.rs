@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ordermill_ports::Clock;
 use ordermill_ports::audit::LedgerSnapshot;
-use ordermill_ports::conformance::{Audited, Backend, Harness, Settings};
-use ordermill_postgres::{Options, PgLedger, Snapshot};
+use ordermill_ports::clock::SystemClock;
+use ordermill_ports::conformance::{Audited, Backend, Harness, Movable, Settings};
+use ordermill_ports::moving::{LedgerReader, LedgerWriter, MoveError};
+use ordermill_ports::{Clock, Ledger};
+use ordermill_postgres::{Options, PgLedger, Reader, Snapshot, Writer};
 
 use crate::support::Database;
 
@@ -17,21 +19,46 @@ fn options(database: &Database, clock: Arc<dyn Clock>) -> Options {
 
 impl Audited for Database {
     fn snapshot(&self) -> Box<dyn LedgerSnapshot> {
-        let clock = Arc::new(ordermill_ports::clock::SystemClock);
-        Box::new(Snapshot::open(&options(self, clock)).expect("the auditor can read along"))
+        Box::new(Snapshot::open(&options(self, Arc::new(SystemClock))).expect("the auditor can read along"))
     }
+}
+
+fn settled(database: &Database, settings: &Settings) -> Options {
+    let mut options = options(database, Arc::clone(&settings.clock) as Arc<dyn Clock>);
+    options.policy = settings.policy.clone();
+    options.undecided_max = settings.undecided_max;
+    options
 }
 
 #[async_trait]
 impl Harness for Database {
     async fn open(&self, settings: &Settings) -> Backend {
-        let mut options = options(self, Arc::clone(&settings.clock) as Arc<dyn Clock>);
-        options.policy = settings.policy.clone();
-        options.undecided_max = settings.undecided_max;
-        Backend::of(&PgLedger::open(options).await.expect("the ledger opens"))
+        Backend::of(&PgLedger::open(settled(self, settings)).await.expect("the ledger opens"))
+    }
+}
+
+#[async_trait]
+impl Movable for Database {
+    fn another(&self) -> Box<dyn Movable> {
+        Box::new(Self::new())
+    }
+
+    fn reader(&self) -> Result<Box<dyn LedgerReader>, MoveError> {
+        Ok(Box::new(Reader::open(&options(self, Arc::new(SystemClock)))?))
+    }
+
+    fn writer(&self) -> Result<Box<dyn LedgerWriter>, MoveError> {
+        Ok(Box::new(Writer::open(options(self, Arc::new(SystemClock)))?))
+    }
+
+    async fn try_open(&self, settings: &Settings) -> Result<(), String> {
+        let ledger = PgLedger::open(settled(self, settings)).await.map_err(|error| error.to_string())?;
+        ledger.close().await;
+        Ok(())
     }
 }
 
 ordermill_ports::ledger_suite!(crate::support::Database::new());
 ordermill_ports::durable_suite!(crate::support::Database::new());
 ordermill_ports::snapshot_suite!(crate::support::Database::new());
+ordermill_ports::moving_suite!(crate::support::Database::new());

@@ -9,7 +9,7 @@ use super::batch::Batch;
 use super::rows::write_grouped;
 
 /// Orders in a span before the next one begins. Their index has about four hundred pages, which stay in the cache.
-const SPAN_ORDERS: usize = 32 * 1024;
+pub(in super::super) const SPAN_ORDERS: usize = 32 * 1024;
 
 /// Orders that wait to be indexed: each page of a span's index takes several of them at once, and that takes few milliseconds.
 const RECENT_MAX: usize = 2 * 1024;
