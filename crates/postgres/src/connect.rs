@@ -29,6 +29,15 @@ const FREE_WAIT_MAX: Duration = Duration::from_secs(2);
 const KEEPALIVE: Duration = Duration::from_secs(5);
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 
+/// The same on the server's side: what a process that is cut off or stands still has under way there, and its place among the
+/// connections, is free again within seconds, and it holds up nobody's notifications. On a socket of the machine it means nothing.
+const SILENCE: &str = "SET tcp_keepalives_idle TO 5; SET tcp_keepalives_interval TO 5; SET tcp_keepalives_count TO 2; \
+                       SET tcp_user_timeout TO '15s'";
+
+/// What the statements of the pool's connections are planned for. Each of them finds what it wants by an index. A plan that was made while a
+/// table was small is kept until the table's statistics are renewed, and would read all of it meanwhile.
+const POOLED: &str = "SET enable_seqscan TO off";
+
 /// A connection lent from the pool. Given back when dropped.
 pub(crate) type Client = Object<Connector>;
 
@@ -104,7 +113,7 @@ impl Connector {
         let session = format!(
             "SET search_path TO {}; SET synchronous_commit TO on; SET lock_timeout TO {}; SET statement_timeout TO {}; \
              SET idle_in_transaction_session_timeout TO {}; SET default_transaction_isolation TO 'read committed'; \
-             SET timezone TO 'UTC'; SET jit TO off",
+             SET timezone TO 'UTC'; SET jit TO off; {SILENCE}",
             options.schema,
             options.answer_max.as_millis() / 2,
             options.answer_max.as_millis(),
@@ -159,7 +168,7 @@ impl managed::Manager for Connector {
             }
         });
         let session = Session::new(ClientWrapper::new(client, task), self.answer_max);
-        self.set_up(&session).await?;
+        session.batch_execute(&format!("{}; {POOLED}", self.session)).await?;
         Ok(session)
     }
 

@@ -11,8 +11,10 @@
 //! Architecture invariant: events get their positions from the one row `feed_head`, whose lock each transaction takes as late as it can
 //! and holds to its end. So positions are in the order of commits, and a reader behind a position misses nothing.
 //!
-//! Locks are taken in one order by everybody: keys, references, orders, products, stock, customers, parcels, records, each sorted; then
-//! leases, parked deliveries, cursors; the head of the feed last.
+//! Locks are taken in one order by everybody: orders, products, customers, parcels, records, stock, each sorted; then, as rows are
+//! written, keys, references and new rows in the same way; then leases with their cursors, parked deliveries; the head of the feed last.
+//! What is found out late, the stock of an order that only its events tell, may be locked out of turn: the server ends the circle that
+//! two such transactions may make, and one of them is decided again.
 
 mod admission;
 mod advice;
@@ -24,6 +26,7 @@ mod error;
 mod health;
 mod keys;
 mod lanes;
+mod meters;
 mod migrate;
 mod moving;
 mod notify;

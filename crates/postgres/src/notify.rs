@@ -54,9 +54,9 @@ pub(crate) fn channel(schema: &str) -> String {
     format!("ordermill_{schema}")
 }
 
-/// What is told to the other processes of a commit. They read what it was.
-pub(crate) fn payload(_changes: &Changes) -> String {
-    FEED.to_owned()
+/// What is told to the other processes of a commit, and by whom. They read what it was.
+pub(crate) fn payload(shared: &Shared) -> String {
+    format!("{FEED} {}", shared.bus.process.simple())
 }
 
 /// Tells all processes when the transaction commits.
@@ -288,8 +288,11 @@ async fn serve(shared: &Arc<Shared>) -> Result<(), StoreError> {
 
 /// Drives the connection, and takes in what it is told.
 async fn drive(shared: Arc<Shared>, mut driver: Driver) {
+    // The committer that told has put its events into memory itself, or has them read.
+    let own = payload(&shared);
     while let Some(message) = poll_fn(|cx| driver.poll_message(cx)).await {
         match message {
+            Ok(AsyncMessage::Notification(notification)) if notification.payload() == own => {}
             Ok(AsyncMessage::Notification(notification)) => shared.notify.told(notification.payload()),
             Ok(_) => {}
             Err(error) => {

@@ -21,10 +21,7 @@ use crate::read::{Param, fold_orders, rows};
 pub(super) const QUEUE_MAX: SignedDuration = SignedDuration::from_mins(5);
 
 /// The orders of these references, in their order.
-pub(super) async fn by_refs(
-    client: &Session,
-    order_refs: &[OrderRef],
-) -> Result<Vec<Option<OrderId>>, StoreError> {
+pub(super) async fn by_refs(client: &Session, order_refs: &[OrderRef]) -> Result<Vec<Option<OrderId>>, StoreError> {
     let texts: Vec<&str> = order_refs.iter().map(OrderRef::as_str).collect();
     let found = rows(client, "SELECT ref, order_id FROM order_refs WHERE ref = ANY($1)", &[&texts]).await?;
     let mut ids: HashMap<&str, OrderId> = HashMap::new();
@@ -102,7 +99,8 @@ fn conditions(filter: &OrderFilter, before: Option<OrderId>) -> Conditions {
     }
     if !filter.statuses.is_empty() {
         let statuses = conditions.param(filter.statuses.iter().map(|status| status.as_str()).collect::<Vec<_>>());
-        conditions.add(&format!("status = ANY({statuses})"));
+        let stages = conditions.param(filter.statuses.iter().map(|status| stage(*status)).collect::<Vec<_>>());
+        conditions.add(&format!("stage = ANY({stages}) AND status = ANY({statuses})"));
     }
     match filter.attention {
         Some(true) => conditions.add("attention"),
@@ -132,9 +130,22 @@ fn conditions(filter: &OrderFilter, before: Option<OrderId>) -> Conditions {
     conditions
 }
 
+/// What the column `stage` is for an order of this status: it has an index, and is one for all that are undecided.
+const fn stage(status: Status) -> i16 {
+    match status {
+        Status::Placed | Status::Authorized | Status::Reserved => 0,
+        Status::Confirmed => 1,
+        Status::Shipped => 2,
+        Status::Delivered => 3,
+        Status::Rejected => 4,
+        Status::Cancelled => 5,
+        Status::Returned => 6,
+    }
+}
+
 /// Orders whose deadline is over, the oldest deadline first.
 pub(super) async fn overdue(client: &Session, now: Timestamp, limit: usize) -> Result<Vec<OrderId>, StoreError> {
-    let sql = "SELECT id FROM orders WHERE deadline <= $1 ORDER BY deadline, id LIMIT $2";
+    let sql = "SELECT id FROM orders WHERE look_at <= $1 AND deadline <= $1 ORDER BY deadline, id LIMIT $2";
     let found = rows(client, sql, &[&now, &codec::limit(limit)]).await?;
     found.iter().map(|row| Ok(OrderId::from_uuid(get(row, 0)?))).collect()
 }

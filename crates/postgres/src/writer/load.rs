@@ -8,6 +8,7 @@ use ordermill_core::Timestamp;
 use ordermill_core::event::Subject;
 use ordermill_core::id::{IdempotencyKey, OrderId, ProductId, RecordId};
 use ordermill_core::idempotency::{Answer, Record, RefRecord};
+use ordermill_core::order::Order;
 use ordermill_ports::ledger::Submission;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -30,20 +31,22 @@ pub(crate) async fn load(
     now: Timestamp,
 ) -> Result<Overlay, StoreError> {
     let mut overlay = Overlay::default();
-    let cached = inputs
-        .iter()
-        .filter_map(|submission| submission.input.body.order_id())
-        .all(|id| shared.orders.get(id).is_some());
-    if cached {
+    let known = known_orders(&shared.orders, &wants);
+    let told: Vec<_> = inputs.iter().filter_map(|submission| submission.input.body.order_id()).collect();
+    let all_known = told.iter().all(|id| known.contains_key(id));
+    if all_known {
         // Nothing has to be read to know whose stock is looked at, so it comes along at once.
         for Submission { input, .. } in inputs {
-            if let Some(order) = input.body.order_id().and_then(|id| shared.orders.get(id)) {
-                wants.stock_of_order(&order, &input.body);
+            if let Some(Ok(order)) = input.body.order_id().and_then(|id| known.get(&id)) {
+                wants.stock_of_order(order, &input.body);
             }
         }
     }
-    let first_stock = if cached { std::mem::take(&mut wants.stock) } else { BTreeSet::new() };
+    let first_stock = if all_known { std::mem::take(&mut wants.stock) } else { BTreeSet::new() };
     let order_ids: Vec<OrderId> = wants.orders.iter().copied().collect();
+    // An order that is to be placed has no events yet, and the row of one that is known says whether it has newer ones.
+    let unknown: BTreeSet<OrderId> = told.into_iter().filter(|id| !known.contains_key(id)).collect();
+    let unknown: Vec<OrderId> = unknown.into_iter().collect();
     let parcel_ids: Vec<_> = wants.parcels.iter().cloned().collect();
     let record_ids: Vec<_> = wants.records.iter().copied().collect();
     let prices = &wants.prices - &wants.products;
@@ -54,7 +57,7 @@ pub(crate) async fn load(
         keys(tx, &wants),
         refs(tx, &wants),
         lock_ids(tx, LOCK_ORDERS, wants.orders.iter().map(|id| id.uuid()).collect()),
-        read::orders(tx, &shared.orders, &order_ids),
+        read::orders(tx, &shared.orders, &unknown),
         products(tx, LOCK_PRODUCTS, &wants.products),
         products(tx, SELECT_PRODUCTS, &prices),
         customers(tx, &wants),
@@ -64,6 +67,7 @@ pub(crate) async fn load(
         read::records(tx, &record_ids),
         lock_texts(tx, LOCK_STOCK, first_stock.iter().map(ProductId::as_str).collect()),
     )?;
+    let found = current_orders(shared, tx, &orders, known, found).await?;
     add_orders(&mut overlay, &order_ids, &shared.orders, &orders, found)?;
     add_products(&mut overlay, &wants.products, &products)?;
     add_products(&mut overlay, &wants.prices, &prices)?;
@@ -79,6 +83,37 @@ pub(crate) async fn load(
     load_rest(shared, tx, inputs, wants, &keys, &mut overlay).await?;
     add_keys(&mut overlay, keys, now);
     Ok(overlay)
+}
+
+/// The orders that the cache knows, of those that are looked at.
+fn known_orders(cache: &Orders, wants: &Wants) -> Found<OrderId, Order> {
+    wants.orders.iter().filter_map(|id| Some((*id, Ok(cache.get(*id)?)))).collect()
+}
+
+/// The orders as their locked rows have them: what is known of them, what was read, and, where a row is newer, what it takes to follow.
+async fn current_orders(
+    shared: &Shared,
+    tx: &Tx,
+    locked: &[Row],
+    known: Found<OrderId, Order>,
+    read: Found<OrderId, Order>,
+) -> Result<Found<OrderId, Order>, StoreError> {
+    let mut found = known;
+    found.extend(read);
+    let mut behind = Vec::new();
+    for row in locked {
+        let (id, version) = (OrderId::from_uuid(get(row, 0)?), small(get(row, 1)?));
+        let is_behind = match found.get(&id) {
+            Some(Ok(order)) => order.version < version,
+            Some(Err(_)) => false,
+            None => true,
+        };
+        if is_behind {
+            behind.push(id);
+        }
+    }
+    found.extend(read::orders(tx, &shared.orders, &behind).await?);
+    Ok(found)
 }
 
 /// What could only be told from what was loaded: answers to keys and references, and the stock of orders that were not known.
@@ -177,7 +212,7 @@ async fn customers(tx: &Tx, wants: &Wants) -> Result<Vec<Row>, StoreError> {
 
 type Found<I, T> = HashMap<I, Result<Arc<T>, String>>;
 
-fn add_order(overlay: &mut Overlay, id: OrderId, found: Option<Result<Arc<ordermill_core::order::Order>, String>>) {
+fn add_order(overlay: &mut Overlay, id: OrderId, found: Option<Result<Arc<Order>, String>>) {
     let order = match found {
         Some(Err(reason)) => {
             overlay.broken.insert(Subject::Order(id), reason);
@@ -194,7 +229,7 @@ fn add_orders(
     ids: &[OrderId],
     cache: &Orders,
     locked: &[Row],
-    mut found: Found<OrderId, ordermill_core::order::Order>,
+    mut found: Found<OrderId, Order>,
 ) -> Result<(), StoreError> {
     let mut versions: HashMap<OrderId, u32> = HashMap::new();
     for row in locked {
@@ -205,9 +240,11 @@ fn add_orders(
             (Some(Ok(order)), Some(version)) if order.version == *version => Some(Ok(order)),
             (None, None) => None,
             (Some(Err(reason)), _) => Some(Err(reason)),
-            // Placed by somebody between the two statements: it comes up as a conflict when this transaction places it.
-            (Some(Ok(_)), None) => return Err(StoreError::Raced),
-            // The cache knows commits that this server has lost.
+            // Placed by somebody between the two statements; or the cache knows commits that this server has lost.
+            (Some(Ok(_)), None) => {
+                cache.clear();
+                return Err(StoreError::Raced);
+            }
             (Some(Ok(order)), Some(version)) if order.version > *version => {
                 cache.clear();
                 return Err(StoreError::Raced);

@@ -39,6 +39,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     loop {
         let load = shared.lanes.take().await;
         let closing = load.closing;
+        shared.meters.waiting(shared.lanes.waiting());
         if !load.inputs.is_empty() {
             if shared.health.problem().is_some() {
                 failures = (failures + 1).min(16);
@@ -166,7 +167,7 @@ async fn commit(shared: &Shared, inputs: &[Submission]) -> Result<Vec<Answer>, (
             shared.orders.clear();
             shared.health.failed(&error.to_string());
         }
-        metrics::counter!("ordermill_commit_failures_total").increment(1);
+        shared.meters.commit_failures.increment(1);
         return Err((meaning, error));
     }
 }

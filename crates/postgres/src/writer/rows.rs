@@ -13,13 +13,13 @@ use crate::error::StoreError;
 use crate::read::{Param, execute};
 
 /// Writes the rows of everything but events and parcels, which need their positions.
-pub(crate) async fn write(tx: &Tx, overlay: &Overlay, policy: &Policy) -> Result<(), StoreError> {
+pub(crate) async fn write(tx: &Tx, overlay: &Overlay, policy: &Policy, now: Timestamp) -> Result<(), StoreError> {
     tokio::try_join!(
         biased;
-        write_keys(tx, overlay),
+        write_keys(tx, overlay, now),
         write_refs(tx, overlay),
         insert_orders(tx, overlay, policy),
-        update_orders(tx, overlay, policy),
+        update_orders(tx, overlay, policy, now),
         write_products(tx, overlay),
         write_customers(tx, overlay),
         write_records(tx, overlay),
@@ -35,7 +35,7 @@ fn all_rows(changed: u64, given: usize) -> Result<(), StoreError> {
     if changed == given as u64 { Ok(()) } else { Err(StoreError::Raced) }
 }
 
-async fn write_keys(tx: &Tx, overlay: &Overlay) -> Result<(), StoreError> {
+async fn write_keys(tx: &Tx, overlay: &Overlay, now: Timestamp) -> Result<(), StoreError> {
     if overlay.new_keys.is_empty() {
         return Ok(());
     }
@@ -51,7 +51,7 @@ async fn write_keys(tx: &Tx, overlay: &Overlay) -> Result<(), StoreError> {
         if expired.is_empty() {
             return Ok(0);
         }
-        execute(tx, DELETE_KEYS, &[&expired]).await
+        execute(tx, DELETE_KEYS, &[&expired, &now]).await
     };
     let params: [Param<'_>; 5] = [&keys, &fingerprints, &answers, &orders, &times];
     tokio::try_join!(biased; delete, execute(tx, INSERT_KEYS, &params))?;
@@ -61,7 +61,8 @@ async fn write_keys(tx: &Tx, overlay: &Overlay) -> Result<(), StoreError> {
 /// Statements whose order counts: they keep it only when the connection knows them.
 pub(super) const STATEMENTS: [&str; 2] = [DELETE_KEYS, INSERT_KEYS];
 
-const DELETE_KEYS: &str = "DELETE FROM idempotency WHERE key = ANY($1)";
+/// Where somebody else has used such a key meanwhile, theirs stays, and ours comes up as a conflict.
+const DELETE_KEYS: &str = "DELETE FROM idempotency WHERE key = ANY($1) AND expires_at <= $2";
 const INSERT_KEYS: &str = "INSERT INTO idempotency (key, fingerprint, answer, order_id, expires_at)
     SELECT * FROM unnest($1::text[], $2::bytea[], $3::text[], $4::uuid[], $5::timestamptz[])";
 
@@ -111,18 +112,28 @@ async fn insert_orders(tx: &Tx, overlay: &Overlay, policy: &Policy) -> Result<()
     let versions: Vec<i32> = orders.iter().map(|order| version_int(order.version)).collect();
     let times: Vec<Timestamp> = orders.iter().map(|order| order.created_at).collect();
     let deadlines: Vec<Option<Timestamp>> = orders.iter().map(|order| order.deadline(policy)).collect();
+    // What is reserved may expire before what is undecided is overdue. Looked at as early as that, its row need not say so when it comes.
+    let looks: Vec<Option<Timestamp>> = orders
+        .iter()
+        .map(|order| {
+            let expiry = order.created_at.saturating_add(policy.reservation_ttl).unwrap_or(Timestamp::MAX);
+            order
+                .deadline(policy)
+                .map(|deadline| if order.status.is_undecided() { deadline.min(expiry) } else { deadline })
+        })
+        .collect();
     execute(
         tx,
-        "INSERT INTO orders (id, customer_id, order_ref, status, attention, open, version, created_at, deadline)
+        "INSERT INTO orders (id, customer_id, order_ref, status, attention, open, version, created_at, deadline, look_at)
          SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bool[], $6::bool[], $7::int[],
-                              $8::timestamptz[], $9::timestamptz[])",
-        &[&ids, &customers, &refs, &statuses, &attention, &open, &versions, &times, &deadlines],
+                              $8::timestamptz[], $9::timestamptz[], $10::timestamptz[])",
+        &[&ids, &customers, &refs, &statuses, &attention, &open, &versions, &times, &deadlines, &looks],
     )
     .await?;
     Ok(())
 }
 
-async fn update_orders(tx: &Tx, overlay: &Overlay, policy: &Policy) -> Result<(), StoreError> {
+async fn update_orders(tx: &Tx, overlay: &Overlay, policy: &Policy, now: Timestamp) -> Result<(), StoreError> {
     let orders = changed(overlay, false);
     if orders.is_empty() {
         return Ok(());
@@ -133,13 +144,16 @@ async fn update_orders(tx: &Tx, overlay: &Overlay, policy: &Policy) -> Result<()
     let open: Vec<bool> = orders.iter().map(|order| order.is_open()).collect();
     let versions: Vec<i32> = orders.iter().map(|order| version_int(order.version)).collect();
     let deadlines: Vec<Option<Timestamp>> = orders.iter().map(|order| order.deadline(policy)).collect();
+    let undecided: Vec<bool> = orders.iter().map(|order| order.status.is_undecided()).collect();
     let updated = execute(
         tx,
-        "UPDATE orders AS o SET status = n.status, attention = n.attention, open = n.open, version = n.version, deadline = n.deadline
-         FROM unnest($1::uuid[], $2::text[], $3::bool[], $4::bool[], $5::int[], $6::timestamptz[])
-              AS n (id, status, attention, open, version, deadline)
+        // Looked at before its deadline, an undecided order is found not to be overdue. That comes seldom, and spares the index much.
+        "UPDATE orders AS o SET status = n.status, attention = n.attention, open = n.open, version = n.version, deadline = n.deadline,
+             look_at = CASE WHEN n.is_undecided AND o.look_at > $8 AND o.look_at < n.deadline THEN o.look_at ELSE n.deadline END
+         FROM unnest($1::uuid[], $2::text[], $3::bool[], $4::bool[], $5::int[], $6::timestamptz[], $7::bool[])
+              AS n (id, status, attention, open, version, deadline, is_undecided)
          WHERE o.id = n.id",
-        &[&ids, &statuses, &attention, &open, &versions, &deadlines],
+        &[&ids, &statuses, &attention, &open, &versions, &deadlines, &undecided, &now],
     )
     .await?;
     all_rows(updated, orders.len())

@@ -18,9 +18,9 @@ use crate::bus::{Entry, settle};
 use crate::codec::partition;
 use crate::connect::Tx;
 use crate::error::StoreError;
-use ordermill_ports::group_commit::Answer;
 use crate::notify::{self, Changes};
 use crate::shared::Shared;
+use ordermill_ports::group_commit::Answer;
 
 /// How long the part before the COMMIT may take, and the COMMIT itself: a server that takes longer is thought to hang.
 fn time_max(shared: &Shared) -> Duration {
@@ -90,9 +90,11 @@ pub(super) async fn attempt(
         notify::look_again(shared);
         changes.events.clear();
     }
-    metrics::histogram!("ordermill_commit_seconds").record(began.elapsed());
-    metrics::histogram!("ordermill_commit_inputs").record(inputs.len() as f64);
+    shared.meters.commit_seconds.record(began.elapsed());
+    shared.meters.commit_inputs.record(inputs.len() as f64);
+    shared.meters.committed(&overlay);
     if let Some(head) = head {
+        shared.meters.undecided.set(head.undecided as f64);
         changes.head = head.position;
         shared.admission.counted(head.undecided, head.position.0);
     }
@@ -114,7 +116,7 @@ async fn commit(
     mark: &doubt::Mark,
 ) -> Result<Option<head::Head>, Failure> {
     let channel = notify::channel(&shared.schema);
-    let payload = notify::payload(changes);
+    let payload = notify::payload(shared);
     let finish = async {
         let (head, (), (), ()) = tokio::try_join!(
             biased;
@@ -190,7 +192,7 @@ async fn prepare(shared: &Shared, tx: &Tx, inputs: &[Submission], stock: &[Produ
     let (mark, (), settled) = tokio::try_join!(
         biased;
         doubt::mark(tx),
-        rows::write(tx, &overlay, &shared.policy),
+        rows::write(tx, &overlay, &shared.policy, now),
         settle::stage(shared, tx, &settlements, now),
     )?;
     Ok(Ready { overlay, planned, settled, changes, now, mark: Some(mark) })
