@@ -144,6 +144,11 @@ impl StoreError {
 }
 
 impl StoreError {
+    /// Whether a statement that was prepared is good no more: prepared anew it will do.
+    pub(crate) fn is_stale_statement(&self) -> bool {
+        matches!(self, Self::Postgres(error) if error.code().is_some_and(|code| STALE.contains(code)))
+    }
+
     /// Whether the connection was lost, and another may do.
     pub(crate) fn is_lost_connection(&self) -> bool {
         let Self::Postgres(error) = self else { return false };
@@ -151,6 +156,9 @@ impl StoreError {
         error.as_db_error().map_or_else(|| error.is_closed() || is_io(), |error| ends_session(error.code()))
     }
 }
+
+/// What a server says to a statement that it does not know, or whose tables have changed ("cached plan must not change result type").
+const STALE: [SqlState; 2] = [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::FEATURE_NOT_SUPPORTED];
 
 fn meaning(error: &tokio_postgres::Error) -> Meaning {
     let Some(code) = error.code() else { return Meaning::Unavailable };
@@ -164,7 +172,7 @@ fn meaning(error: &tokio_postgres::Error) -> Meaning {
         SqlState::QUERY_CANCELED,
         SqlState::LOCK_NOT_AVAILABLE,
     ];
-    if conflicts.contains(code) {
+    if conflicts.contains(code) || STALE.contains(code) {
         Meaning::Conflict
     } else if unavailable.contains(code) || ends_session(code) || code.code().starts_with("53") {
         Meaning::Unavailable

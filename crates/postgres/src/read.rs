@@ -26,11 +26,18 @@ pub(crate) type Param<'a> = &'a (dyn ToSql + Sync);
 
 /// Runs a statement that gives rows. Sent at the first poll, once the connection knows the statement.
 pub(crate) async fn rows(client: &Session, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, StoreError> {
-    let query = async {
+    let query = || async {
         let statement = client.prepare_cached(sql).await?;
         Ok(client.query(&statement, params).await?)
     };
-    client.answered(query).await
+    match client.answered(query()).await {
+        Err(error) if error.is_stale_statement() => {
+            // Prepared anew it will do; in a transaction that is what the next one finds.
+            client.statement_cache.clear();
+            client.answered(query()).await.or(Err(error))
+        }
+        answer => answer,
+    }
 }
 
 /// Runs a statement that gives a count. Sent at the first poll, once the connection knows the statement.
@@ -39,7 +46,11 @@ pub(crate) async fn execute(client: &Session, sql: &str, params: &[Param<'_>]) -
         let statement = client.prepare_cached(sql).await?;
         Ok(client.execute(&statement, params).await?)
     };
-    client.answered(execute).await
+    client.answered(execute).await.inspect_err(|error| {
+        if error.is_stale_statement() {
+            client.statement_cache.clear();
+        }
+    })
 }
 
 /// One subject with its events, or why one of them cannot be read.

@@ -7,3 +7,4 @@ mod conformance;
 mod faults;
 mod leases;
 mod news;
+mod races;
