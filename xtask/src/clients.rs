@@ -1,4 +1,4 @@
-//! Clients that others wrote, at pinned versions, installed below `target/tools` when they are first needed: the tests let them
+//! Clients that others wrote, and the broker they and we talk to, at pinned versions, installed below `target/tools` when they are first needed: the tests let them
 //! talk to our server.
 
 use std::fs;
@@ -28,6 +28,12 @@ pub fn provide() -> Result<()> {
         }
         let npm = ["ci", "--silent", "--no-audit", "--no-fund", "--prefix"];
         call(Command::new("npm").args(npm).arg(dir).stdout(Stdio::null()))
+    })?;
+    install("kafka", "pom.xml", |source, dir| {
+        let copy = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
+        let mut mvn = Command::new("mvn");
+        mvn.args(["--quiet", "--batch-mode", "--file"]).arg(source).arg(copy);
+        call(mvn.arg("-DincludeScope=runtime").arg(format!("-DoutputDirectory={}", dir.join("lib").display())))
     })
 }
 

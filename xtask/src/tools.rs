@@ -40,6 +40,30 @@ const NEEDS: &[Need] = &[
         hint: "put its initdb and postgres on the PATH",
     },
     Need {
+        what: "Java 17 or newer, which runs the Kafka broker",
+        package: "default-jre-headless",
+        works: java_works,
+        hint: "put a java of version 17 or newer on the PATH",
+    },
+    Need {
+        what: "Maven, which fetches the Kafka broker",
+        package: "maven",
+        works: maven_works,
+        hint: "put mvn on the PATH",
+    },
+    Need {
+        what: "the headers of OpenSSL, for the Kafka client",
+        package: "libssl-dev",
+        works: openssl_works,
+        hint: "put its openssl.pc where pkg-config finds it",
+    },
+    Need {
+        what: "pkg-config, which finds them",
+        package: "pkg-config",
+        works: pkg_config_works,
+        hint: "put pkg-config on the PATH",
+    },
+    Need {
         what: "python3, whose mailbox module reads the mail file as a mail program does",
         package: "python3",
         works: python_works,
@@ -107,6 +131,23 @@ fn strace_works() -> Result<(), String> {
 fn postgres_works() -> Result<(), String> {
     let programs = server::programs().ok_or("no initdb on the PATH or below /usr/lib/postgresql")?;
     try_out(Command::new(programs.join("initdb")).arg("--version"))
+}
+
+fn java_works() -> Result<(), String> {
+    // Fails where the version is lower: it does not know the option.
+    try_out(Command::new("java").args(["--enable-native-access=ALL-UNNAMED", "-version"]))
+}
+
+fn maven_works() -> Result<(), String> {
+    try_out(Command::new("mvn").arg("--version"))
+}
+
+fn openssl_works() -> Result<(), String> {
+    try_out(Command::new("pkg-config").args(["--exists", "--print-errors", "openssl"]))
+}
+
+fn pkg_config_works() -> Result<(), String> {
+    try_out(Command::new("pkg-config").arg("--version"))
 }
 
 fn python_works() -> Result<(), String> {

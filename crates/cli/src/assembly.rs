@@ -3,6 +3,8 @@
 //! Architecture invariant: this is the one place that knows which adapter stands behind which port.
 
 mod absent;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod ledger;
 pub mod payments;
 #[cfg(feature = "postgres")]
@@ -153,6 +155,7 @@ impl Drop for RoleThreads {
 /// # Errors
 /// [`crate::exit::Usage`].
 pub fn check(config: &Config) -> Result<()> {
+    ledger::check(config)?;
     match &config.ledger {
         #[cfg(feature = "postgres")]
         config::Ledger::Postgres(url) => postgres::options(config, url, Arc::new(SystemClock)).map(drop),
@@ -172,21 +175,21 @@ async fn open(config: &Config) -> Result<Parts> {
         let (config, clock) = (config.clone(), Arc::clone(&clock));
         move || payments::open(&config, &clock)
     });
-    let (ledger, queries, bus) = ledger::open(config, &clock).await?;
-    let mailer = open_mail(config, &*queries).await?;
+    let store = ledger::open(config, &clock).await?;
+    let mailer = open_mail(config, &*store.queries).await?;
     let config::Objects::File(archive) = &config.objects;
     let objects: Arc<dyn Objects> = Arc::new(objects::FileObjects::open(archive)?);
     Ok(Parts {
-        ledger,
-        queries,
-        bus,
+        ledger: store.ledger,
+        queries: store.queries,
+        bus: store.bus,
         payments: payments.await??,
         mailer: Arc::new(Metered::mailer(mailer)),
         objects: Arc::new(Metered::objects(objects)),
         clock,
         random: Arc::new(SystemRandom::default()),
         templates: Arc::new(load_templates(&config.notifications.templates)?),
-        publisher: None,
+        publisher: store.publisher,
     })
 }
 

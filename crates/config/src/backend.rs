@@ -44,12 +44,19 @@ const LEDGERS: &str = if cfg!(feature = "postgres") {
 };
 
 /// How committed events reach the roles.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Bus {
     /// From the ledger's own event table.
     Ledger,
+    /// By the topics of Apache Kafka, which the role `relay` feeds. The URL holds no password.
+    #[cfg(feature = "kafka")]
+    Kafka(String),
 }
+
+/// What buses there are in this build.
+const BUSES: &str =
+    if cfg!(feature = "kafka") { "\"ledger\" and \"kafka://HOST:PORT,HOST:PORT\"" } else { "\"ledger\"" };
 
 /// Where mail goes.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -138,6 +145,20 @@ fn sandbox(url: &str) -> Result<String, String> {
     Ok(format!("http://{place}"))
 }
 
+/// Refuses what is no URL of brokers, and a URL that holds a password.
+#[cfg(feature = "kafka")]
+fn kafka(rest: &str) -> Result<(), String> {
+    let Some(rest) = rest.strip_prefix("//") else {
+        return Err("\"kafka:\" must be followed by //HOST:PORT, more of them with commas between".to_owned());
+    };
+    let (brokers, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let mut passwords = query.split('&').filter_map(|pair| pair.strip_prefix("password="));
+    if brokers.contains('@') || passwords.any(|password| password.parse::<SecretRef>().is_err()) {
+        return Err("the URL holds a password; give a reference to it instead: ?user=NAME&password=env:NAME".to_owned());
+    }
+    Ok(())
+}
+
 impl FromStr for Ledger {
     type Err = String;
 
@@ -158,7 +179,9 @@ impl FromStr for Bus {
     fn from_str(address: &str) -> Result<Self, String> {
         match split(address) {
             ("ledger", "") => Ok(Self::Ledger),
-            _ => Err(refuse(address, "\"ledger\"")),
+            #[cfg(feature = "kafka")]
+            ("kafka", rest) => kafka(rest).map(|()| Self::Kafka(address.to_owned())),
+            _ => Err(refuse(address, BUSES)),
         }
     }
 }
@@ -307,6 +330,27 @@ mod tests {
             let error = address.parse::<Ledger>().expect_err("no reference");
             assert!(!error.contains("hunter2") && error.contains("//USER@") || error.contains("env:NAME"), "{error}");
         }
+    }
+
+    #[cfg(feature = "kafka")]
+    #[test]
+    fn a_broker_is_known_and_its_password_is_a_reference() {
+        let address = "kafka://one:9096,two:9096?prefix=north&sasl=scram-sha-512&user=shop&password=env:PASSWORD";
+        assert_eq!(address.parse(), Ok(Bus::Kafka(address.to_owned())));
+        for address in ["kafka://shop:hunter2@one:9096", "kafka://one:9096?password=hunter2", "kafka:hunter2"] {
+            let error = address.parse::<Bus>().expect_err("no reference");
+            assert!(
+                !error.contains("hunter2") && (error.contains("//HOST:PORT") || error.contains("env:NAME")),
+                "{error}"
+            );
+        }
+    }
+
+    #[cfg(not(feature = "kafka"))]
+    #[test]
+    fn a_broker_needs_its_feature() {
+        let error = "kafka://shop:hunter2@one:9096".parse::<Bus>().expect_err("not in this build");
+        assert!(error.contains("needs the feature `kafka`") && !error.contains("hunter2"), "{error}");
     }
 
     #[test]

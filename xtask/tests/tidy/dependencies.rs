@@ -13,6 +13,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("ordermill-engine", &["ordermill-core", "ordermill-ports"]),
     ("ordermill-embedded", &["ordermill-core", "ordermill-ports"]),
     ("ordermill-postgres", &["ordermill-core", "ordermill-ports"]),
+    ("ordermill-kafka", &["ordermill-core", "ordermill-ports"]),
     ("ordermill-http", &["ordermill-core", "ordermill-ports", "ordermill-engine"]),
     // Durations and limits of the process are part of the configuration.
     ("ordermill-config", &["ordermill-core"]),

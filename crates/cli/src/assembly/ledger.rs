@@ -6,15 +6,20 @@ use anyhow::Result;
 use ordermill_config as config;
 use ordermill_config::Config;
 use ordermill_embedded::{memory, sqlite};
-use ordermill_ports::{Bus, Clock, Ledger, Queries};
+use ordermill_ports::{Bus, Clock, Ledger, Publisher, Queries};
 
-/// A ledger in its three parts.
-pub(super) type Store = (Arc<dyn Ledger>, Arc<dyn Queries>, Arc<dyn Bus>);
+/// A ledger in its parts.
+pub(super) struct Store {
+    pub(super) ledger: Arc<dyn Ledger>,
+    pub(super) queries: Arc<dyn Queries>,
+    pub(super) bus: Arc<dyn Bus>,
+    /// The broker that carries its events, where one does.
+    pub(super) publisher: Option<Arc<dyn Publisher>>,
+}
 
 /// Opens it.
 pub(super) async fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Store> {
-    // Every ledger is its own bus; the other kinds are not in this build.
-    let config::Bus::Ledger = config.bus;
+    check(config)?;
     let (policy, undecided_max) = (config.process.policy(), config.intake.undecided_max);
     Ok(match &config.ledger {
         config::Ledger::Sqlite(path) => {
@@ -23,10 +28,35 @@ pub(super) async fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Stor
         }
         config::Ledger::Memory => in_parts(memory::MemoryLedger::new(policy, Arc::clone(clock), undecided_max)),
         #[cfg(feature = "postgres")]
-        config::Ledger::Postgres(url) => in_parts(super::postgres::open(config, url, clock).await?),
+        config::Ledger::Postgres(url) => {
+            let ledger = super::postgres::open(config, url, clock).await?;
+            match &config.bus {
+                config::Bus::Ledger => in_parts(ledger),
+                #[cfg(feature = "kafka")]
+                config::Bus::Kafka(broker) => super::kafka::open(config, broker, ledger).await?,
+            }
+        }
     })
 }
 
+/// Refuses a bus that is not for this ledger, and what is wrong with its URL.
+///
+/// # Errors
+/// [`crate::exit::Usage`].
+pub(super) fn check(config: &Config) -> Result<()> {
+    match (&config.bus, &config.ledger) {
+        // Every ledger is its own bus.
+        (config::Bus::Ledger, _) => Ok(()),
+        #[cfg(feature = "kafka")]
+        (config::Bus::Kafka(broker), config::Ledger::Postgres(_)) => super::kafka::options(config, broker).map(drop),
+        #[cfg(feature = "kafka")]
+        (config::Bus::Kafka(_), _) => {
+            let reason = "bus: a broker carries the events of a ledger that several processes share; set ledger = \"postgres://…\"";
+            Err(crate::exit::Usage(reason.to_owned()).into())
+        }
+    }
+}
+
 fn in_parts<L: Ledger + Queries + Bus + 'static>(ledger: Arc<L>) -> Store {
-    (Arc::clone(&ledger) as _, Arc::clone(&ledger) as _, ledger)
+    Store { ledger: Arc::clone(&ledger) as _, queries: Arc::clone(&ledger) as _, bus: ledger, publisher: None }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
-use ordermill_config::Config;
+use ordermill_config::{Bus, Config};
 use ordermill_embedded::secrets::LocalSecrets;
 use ordermill_ports::Clock;
 use ordermill_postgres::{OpenError, Options, PgLedger, Snapshot};
@@ -40,6 +40,7 @@ pub fn options(config: &Config, url: &str, clock: Arc<dyn Clock>) -> Result<Opti
         lease: settings.lease.std(),
         poll: settings.poll.std(),
         listen: settings.listen,
+        is_relayed: config.bus != Bus::Ledger,
         ..options
     })
 }

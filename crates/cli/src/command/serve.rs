@@ -33,7 +33,7 @@ pub struct Args {
     /// Where to listen; port 0 takes a free one and prints it. Without the role api, for health and metrics alone
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// The roles to run, with commas between them: api, payments, inventory, notifications, tracking, archive, records, sweeper; may
+    /// The roles to run, with commas between them: api, payments, inventory, notifications, tracking, archive, records, sweeper, relay; may
     /// be repeated
     #[arg(long = "role", value_name = "ROLES")]
     roles: Vec<String>,

@@ -8,7 +8,13 @@ use crate::exit::Exit;
 use crate::output;
 
 /// What this build can keep a ledger with.
-const BACKENDS: &[&str] = if cfg!(feature = "postgres") { &["embedded", "postgres"] } else { &["embedded"] };
+const BACKENDS: &[&str] = if cfg!(feature = "kafka") {
+    &["embedded", "postgres", "kafka"]
+} else if cfg!(feature = "postgres") {
+    &["embedded", "postgres"]
+} else {
+    &["embedded"]
+};
 
 /// Prints the version and what this build has.
 pub fn run(global: &Global) -> Result<Exit> {

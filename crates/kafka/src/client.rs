@@ -1,0 +1,82 @@
+//! What every connection to the broker has in common.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
+
+use crate::error::OpenError;
+use crate::options::Options;
+use crate::security;
+
+/// How long the broker may take for anything that is waited for.
+pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(30);
+
+/// The configuration of all clients.
+pub(crate) async fn configuration(options: &Options) -> Result<ClientConfig, OpenError> {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &options.brokers)
+        .set("client.id", "ordermill")
+        .set("allow.auto.create.topics", "false")
+        // Back soon when the broker is, and not all at once.
+        .set("reconnect.backoff.ms", "50")
+        .set("reconnect.backoff.max.ms", "1000")
+        .set("socket.keepalive.enable", "true");
+    security::configure(options, &mut config).await?;
+    Ok(config)
+}
+
+/// What the client tells goes to our log. A broker that is away is told of by each connection, so this is no error of ours.
+#[derive(Debug, Clone)]
+pub(crate) struct Context {
+    #[cfg(feature = "msk-iam")]
+    pub(crate) region: Option<String>,
+}
+
+impl Context {
+    pub(crate) fn new(options: &Options) -> Self {
+        #[cfg(not(feature = "msk-iam"))]
+        let _ = options;
+        Self {
+            #[cfg(feature = "msk-iam")]
+            region: options.region.clone(),
+        }
+    }
+
+    pub(crate) fn tell(level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+                tracing::error!(facility, "the kafka client: {message}");
+            }
+            _ => tracing::debug!(facility, "the kafka client: {message}"),
+        }
+    }
+
+    pub(crate) fn tell_error(error: &KafkaError, reason: &str) {
+        tracing::warn!(%error, reason, "the kafka client has a problem");
+    }
+}
+
+impl ClientContext for Context {
+    #[cfg(feature = "msk-iam")]
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        Self::tell(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        Self::tell_error(&error, reason);
+    }
+
+    #[cfg(feature = "msk-iam")]
+    fn generate_oauth_token(
+        &self,
+        _config: Option<&str>,
+    ) -> Result<rdkafka::client::OAuthToken, Box<dyn std::error::Error>> {
+        crate::iam::token(self.region.as_deref().unwrap_or_default())
+    }
+}

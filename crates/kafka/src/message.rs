@@ -1,0 +1,234 @@
+//! Messages: an event as its readers get it, and back.
+//!
+//! What a role needs of an event stands in the headers, so that a reader of a topic does not parse what it passes over, and the values can
+//! be what readers outside have always known.
+
+use std::fmt;
+
+use ordermill_core::Timestamp;
+use ordermill_core::channel::{MessageKey, TrackingValue};
+use ordermill_core::event::{EventType, Recorded, Subject, SubjectKind};
+use ordermill_core::process::Role;
+use ordermill_ports::Position;
+use ordermill_ports::bus::Delivery;
+use ordermill_ports::publisher::Announcement;
+use ordermill_ports::queries::Committed;
+use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use thiserror::Error;
+
+/// The topic whose values are not CloudEvents.
+const TRACKING: &str = "order-tracking.events";
+
+/// Headers of every message of ours.
+const POSITION: &str = "ordermill-position";
+const VERSION: &str = "ordermill-version";
+const TYPE: &str = "ordermill-type";
+const TIME: &str = "ordermill-time-us";
+/// What the value is.
+const CONTENT_TYPE: &str = "content-type";
+/// Headers of a message that was given up.
+pub(crate) const REASON: &str = "dead-letter-reason";
+const ROLE: &str = "dead-letter-role";
+const TRIES: &str = "dead-letter-tries";
+const TOPIC: &str = "dead-letter-topic";
+const PARTITION: &str = "dead-letter-partition";
+const OFFSET: &str = "dead-letter-offset";
+
+/// A message, ready to be sent.
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    pub(crate) key: String,
+    pub(crate) value: Vec<u8>,
+    pub(crate) headers: OwnedHeaders,
+}
+
+/// The message of an event on the topic of a channel.
+pub(crate) fn encode(announcement: &Announcement, channel: &str, source: &str) -> Encoded {
+    let Committed { position, recorded } = &announcement.event;
+    let kind = recorded.event.kind();
+    let tracking = (channel == TRACKING).then(|| TrackingValue::of(recorded)).flatten();
+    let (value, content_type) = match tracking {
+        Some(value) => (serde_json::to_vec(&value), "application/json"),
+        None => (serde_json::to_vec(&CloudEvent::new(announcement, source)), "application/cloudevents+json"),
+    };
+    let headers = OwnedHeaders::new_with_capacity(6);
+    let headers = text(headers, POSITION, position.0);
+    let headers = text(headers, VERSION, recorded.version);
+    let headers = text(headers, TYPE, kind.name());
+    let headers = text(headers, TIME, recorded.at.as_microsecond());
+    let mut headers = text(headers, CONTENT_TYPE, content_type);
+    if let Some(traceparent) = &announcement.trace.traceparent {
+        headers = text(headers, "traceparent", traceparent);
+    }
+    let key = MessageKey(&recorded.subject).to_string();
+    Encoded { key, value: value.expect("events are plain data with text keys, which always serialize"), headers }
+}
+
+fn text(headers: OwnedHeaders, key: &str, value: impl fmt::Display) -> OwnedHeaders {
+    headers.insert(Header { key, value: Some(&value.to_string()) })
+}
+
+/// Where a message that nobody can read was found, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Poison<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    pub(crate) role: Role,
+    pub(crate) reason: String,
+}
+
+/// The headers of a message that nobody can read: its own, with where it was found and why.
+pub(crate) fn poison_headers(own: OwnedHeaders, poison: &Poison<'_>) -> OwnedHeaders {
+    let headers = text(own, REASON, &poison.reason);
+    let headers = text(headers, ROLE, poison.role.as_str());
+    let headers = text(headers, TOPIC, poison.topic);
+    let headers = text(headers, PARTITION, poison.partition);
+    text(headers, OFFSET, poison.offset)
+}
+
+/// The headers of the copy of what a role gave up.
+pub(crate) fn given_up_headers(own: OwnedHeaders, topic: &str, delivery: &Delivery, reason: &str) -> OwnedHeaders {
+    let headers = text(own, REASON, reason);
+    let headers = text(headers, ROLE, delivery.role.as_str());
+    let headers = text(headers, TRIES, delivery.tries.saturating_add(1));
+    text(headers, TOPIC, topic)
+}
+
+/// Why a message cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum Unreadable {
+    #[error("the header {0} is missing: it was not written by this system")]
+    Missing(&'static str),
+    #[error("the header {0} cannot be read")]
+    Malformed(&'static str),
+    #[error("it has no key")]
+    NoKey,
+    #[error("its key is no id of {0}")]
+    Key(&'static str),
+}
+
+/// What a message says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Decoded {
+    /// It is for the role.
+    Delivery(Delivery),
+    /// The role does not react to it, or only a newer program knows its type.
+    Other,
+}
+
+/// Reads a message for a role.
+pub(crate) fn decode(
+    message: &impl Message,
+    role: Role,
+    wants: impl Fn(EventType) -> bool,
+) -> Result<Decoded, Unreadable> {
+    let headers = message.headers().ok_or(Unreadable::Missing(POSITION))?;
+    let position = Position(parse(headers, POSITION)?);
+    let name: String = parse(headers, TYPE)?;
+    let Some(kind) = EventType::from_name(&name).filter(|kind| wants(*kind)) else { return Ok(Decoded::Other) };
+    let version = parse(headers, VERSION)?;
+    let at = Timestamp::from_microsecond(parse(headers, TIME)?).map_err(|_| Unreadable::Malformed(TIME))?;
+    let key = message.key().ok_or(Unreadable::NoKey)?;
+    let subject = subject(kind.subject_kind(), key).ok_or(Unreadable::Key(kind.subject_kind().as_str()))?;
+    Ok(Decoded::Delivery(Delivery { role, position, subject, version, kind, at, tries: 0 }))
+}
+
+fn parse<T: std::str::FromStr>(headers: &impl Headers, name: &'static str) -> Result<T, Unreadable> {
+    let header = headers.iter().find(|header| header.key == name).ok_or(Unreadable::Missing(name))?;
+    let text = header.value.and_then(|value| std::str::from_utf8(value).ok()).ok_or(Unreadable::Malformed(name))?;
+    text.parse().map_err(|_| Unreadable::Malformed(name))
+}
+
+fn subject(kind: SubjectKind, key: &[u8]) -> Option<Subject> {
+    let key = std::str::from_utf8(key).ok()?;
+    Some(match kind {
+        SubjectKind::Order => Subject::Order(key.parse().ok()?),
+        SubjectKind::Product => Subject::Product(key.parse().ok()?),
+        SubjectKind::Customer => Subject::Customer(key.parse().ok()?),
+        SubjectKind::Parcel => Subject::Parcel(key.parse().ok()?),
+        SubjectKind::Record => Subject::Record(key.parse().ok()?),
+    })
+}
+
+/// An event as CloudEvents 1.0, as the feed of the interface shows it.
+#[derive(Serialize)]
+struct CloudEvent<'a> {
+    specversion: &'static str,
+    id: Shown<EventName<'a>>,
+    source: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    subject: Shown<SubjectName<'a>>,
+    time: Timestamp,
+    datacontenttype: &'static str,
+    dataversion: u16,
+    sequence: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlationid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    causationid: Option<Shown<EventName<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<&'a str>,
+    data: Box<RawValue>,
+}
+
+impl<'a> CloudEvent<'a> {
+    fn new(announcement: &'a Announcement, source: &'a str) -> Self {
+        let recorded: &Recorded = &announcement.event.recorded;
+        let (subject, kind) = (&recorded.subject, recorded.event.kind());
+        let given = announcement.trace.correlation_id.as_ref().map(ToString::to_string);
+        let of_order = || matches!(subject, Subject::Order(_)).then(|| MessageKey(subject).to_string());
+        Self {
+            specversion: "1.0",
+            id: Shown(EventName { subject, version: recorded.version }),
+            source,
+            kind: kind.name(),
+            subject: Shown(SubjectName(subject)),
+            time: recorded.at,
+            datacontenttype: "application/json",
+            dataversion: kind.version(),
+            sequence: recorded.version,
+            correlationid: given.or_else(of_order),
+            causationid: recorded.cause.map(|version| Shown(EventName { subject, version })),
+            traceparent: announcement.trace.traceparent.as_deref(),
+            data: RawValue::from_string(recorded.event.data()).expect("event data is written as JSON"),
+        }
+    }
+}
+
+/// Serializes what can be shown.
+struct Shown<T>(T);
+
+impl<T: fmt::Display> Serialize for Shown<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// An id of ours, or a caller's behind its kind.
+struct SubjectName<'a>(&'a Subject);
+
+impl fmt::Display for SubjectName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.kind() {
+            SubjectKind::Order | SubjectKind::Record => {}
+            kind => write!(f, "{}/", kind.as_str())?,
+        }
+        MessageKey(self.0).fmt(f)
+    }
+}
+
+/// The subject and the version of the event within it.
+struct EventName<'a> {
+    subject: &'a Subject,
+    version: u32,
+}
+
+impl fmt::Display for EventName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", SubjectName(self.subject), self.version)
+    }
+}

@@ -1,0 +1,357 @@
+//! What one role has in this process of what the broker carries.
+//!
+//! Architecture invariant: nothing here is the truth. Lost, the broker delivers it again from the committed offsets.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+
+use ordermill_core::Timestamp;
+use ordermill_ports::bus::Delivery;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// Positions of settled deliveries that are remembered: a relay that was replaced publishes what it had no answer to again, so duplicates
+/// come soon.
+const RECENT_MAX: usize = 64 * 1024;
+
+/// A partition of a topic: which of the role's topics, and which partition.
+pub(crate) type Place = (usize, i32);
+
+/// A partition that is assigned to this process.
+#[derive(Debug, Default)]
+struct Part {
+    /// The offset behind the last message that was read; `None` before the first.
+    next: Option<i64>,
+    /// Messages that were read and are not dealt with.
+    unsettled: BTreeSet<i64>,
+    /// The offset that the broker was last told.
+    committed: Option<i64>,
+    /// Where the partition ended when the client last said so.
+    end: i64,
+}
+
+impl Part {
+    /// Everything before this offset is dealt with.
+    fn watermark(&self) -> Option<i64> {
+        self.unsettled.first().copied().or(self.next)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Not handed out yet.
+    Waiting,
+    /// With a receiver.
+    Handed,
+    /// Given back, and handed out again next.
+    Back,
+}
+
+/// A message for the role that is not dealt with.
+#[derive(Debug)]
+struct Entry {
+    delivery: Delivery,
+    place: Place,
+    offset: i64,
+    stage: Stage,
+    /// Whether its settlement is on its way into the ledger.
+    is_settling: bool,
+}
+
+/// A delivery that the ledger's own bus handed out.
+#[derive(Debug, Clone, Copy)]
+struct FromLedger {
+    tries: u32,
+    is_settling: bool,
+}
+
+/// Whose word a settlement is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// On a delivery that came by the broker.
+    Broker,
+    /// On one that the ledger's bus handed out.
+    Ledger,
+    /// On nothing that is handed out here: it is settled already, or is another's by now.
+    Void,
+}
+
+/// Bounds on what a process takes in ahead of its role.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Messages that wait: with so many, no more are read.
+    pub(crate) waiting_max: usize,
+    /// Messages in all, those with a receiver among them.
+    pub(crate) all_max: usize,
+}
+
+/// One role's deliveries.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    parts: HashMap<Place, Part>,
+    entries: BTreeMap<u64, Entry>,
+    waiting: VecDeque<u64>,
+    back: VecDeque<u64>,
+    recent: HashSet<u64>,
+    recent_order: VecDeque<u64>,
+    from_ledger: HashMap<u64, FromLedger>,
+    /// Ends of partitions that were reached since the last assignment.
+    ends_reached: usize,
+    was_assigned: bool,
+}
+
+/// One role in this process.
+#[derive(Debug, Default)]
+pub(crate) struct Seat {
+    pub(crate) state: Mutex<State>,
+    /// Rung when there is something new for the role.
+    pub(crate) bell: Notify,
+}
+
+impl State {
+    /// These partitions are this process's from now on.
+    pub(crate) fn assign(&mut self, places: impl IntoIterator<Item = Place>) {
+        for place in places {
+            self.parts.insert(place, Part::default());
+        }
+        self.was_assigned = true;
+    }
+
+    /// These partitions are another's: what was handed out of them and is not settled comes to whoever has them now.
+    pub(crate) fn revoke(&mut self, places: &[Place]) {
+        for place in places {
+            self.parts.remove(place);
+        }
+        self.entries.retain(|_, entry| !places.contains(&entry.place));
+        let Self { entries, waiting, back, .. } = self;
+        waiting.retain(|position| entries.contains_key(position));
+        back.retain(|position| entries.contains_key(position));
+        self.ends_reached = self.ends_reached.min(self.parts.len());
+    }
+
+    /// Whether a partition is this process's.
+    pub(crate) fn has(&self, place: Place) -> bool {
+        self.parts.contains_key(&place)
+    }
+
+    /// The partitions that are this process's.
+    pub(crate) fn places(&self) -> HashSet<Place> {
+        self.parts.keys().copied().collect()
+    }
+
+    /// How many partitions are.
+    pub(crate) fn assigned(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// The end of some partition was reached.
+    pub(crate) fn end_reached(&mut self) {
+        self.ends_reached += 1;
+    }
+
+    /// Whether partitions were assigned, and all that they held was read.
+    pub(crate) fn is_caught_up(&self) -> bool {
+        self.was_assigned && self.ends_reached >= self.parts.len()
+    }
+
+    /// Takes in a message that says nothing to the role.
+    pub(crate) fn pass(&mut self, place: Place, offset: i64) {
+        if let Some(part) = self.parts.get_mut(&place) {
+            part.next = Some(offset + 1);
+        }
+    }
+
+    /// Takes in a message that holds the offset until [`Self::settle_offset`].
+    pub(crate) fn hold(&mut self, place: Place, offset: i64) {
+        if let Some(part) = self.parts.get_mut(&place) {
+            part.next = Some(offset + 1);
+            part.unsettled.insert(offset);
+        }
+    }
+
+    /// Takes in a delivery. `false` when it is a duplicate: it is dropped.
+    pub(crate) fn take(&mut self, place: Place, offset: i64, delivery: Delivery) -> bool {
+        let position = delivery.position.0;
+        self.pass(place, offset);
+        if self.recent.contains(&position) || self.entries.contains_key(&position) {
+            return false;
+        }
+        let Some(part) = self.parts.get_mut(&place) else { return false };
+        part.unsettled.insert(offset);
+        self.entries.insert(position, Entry { delivery, place, offset, stage: Stage::Waiting, is_settling: false });
+        self.waiting.push_back(position);
+        true
+    }
+
+    /// Hands out what was given back, then what is new.
+    pub(crate) fn hand_out(&mut self, max: usize) -> Vec<Delivery> {
+        let mut deliveries = Vec::new();
+        while deliveries.len() < max {
+            let Some(position) = self.back.pop_front().or_else(|| self.waiting.pop_front()) else { break };
+            if let Some(entry) = self.entries.get_mut(&position).filter(|entry| entry.stage != Stage::Handed) {
+                entry.stage = Stage::Handed;
+                deliveries.push(entry.delivery.clone());
+            }
+        }
+        deliveries
+    }
+
+    /// The ledger's bus handed these out.
+    pub(crate) fn handed_by_ledger(&mut self, deliveries: &[Delivery]) {
+        let handed =
+            |delivery: &Delivery| (delivery.position.0, FromLedger { tries: delivery.tries, is_settling: false });
+        self.from_ledger.extend(deliveries.iter().map(handed));
+    }
+
+    /// Puts a delivery back. `false` when it is not of the broker's.
+    pub(crate) fn give_back(&mut self, delivery: &Delivery) -> bool {
+        let position = delivery.position.0;
+        match self.entries.get_mut(&position) {
+            Some(entry) if delivery.tries == 0 => {
+                if entry.stage == Stage::Handed {
+                    entry.stage = Stage::Back;
+                    self.back.push_back(position);
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Puts back everything that is handed out.
+    pub(crate) fn reclaim(&mut self) {
+        for (position, entry) in self.entries.iter_mut().filter(|(_, entry)| entry.stage == Stage::Handed) {
+            entry.stage = Stage::Back;
+            self.back.push_back(*position);
+        }
+    }
+
+    /// Begins to settle a delivery: whose word it is. Each is settled once at a time.
+    pub(crate) fn claim(&mut self, delivery: &Delivery) -> Claim {
+        let position = delivery.position.0;
+        // Both can have it, as a duplicate may come by the broker while it is redriven: then the role has a word on each.
+        if let Some(from) = self.from_ledger.get_mut(&position)
+            && from.tries == delivery.tries
+            && !std::mem::replace(&mut from.is_settling, true)
+        {
+            return Claim::Ledger;
+        }
+        let is_out = |entry: &&mut Entry| entry.stage != Stage::Waiting && delivery.tries == 0;
+        if let Some(entry) = self.entries.get_mut(&position).filter(is_out)
+            && !std::mem::replace(&mut entry.is_settling, true)
+        {
+            return Claim::Broker;
+        }
+        Claim::Void
+    }
+
+    /// The settlement is in the ledger.
+    pub(crate) fn settled(&mut self, delivery: &Delivery, claim: Claim) {
+        let position = delivery.position.0;
+        match claim {
+            Claim::Void => {}
+            Claim::Ledger => {
+                if self.from_ledger.get(&position).is_some_and(|from| from.tries == delivery.tries && from.is_settling)
+                {
+                    self.from_ledger.remove(&position);
+                }
+            }
+            Claim::Broker => {
+                // Gone where the partition was revoked meanwhile; then it comes again elsewhere, and changes nothing.
+                if let Some(entry) = self.entries.remove(&position) {
+                    self.settle_offset(entry.place, entry.offset);
+                }
+                self.remember(position);
+            }
+        }
+    }
+
+    /// The settlement is not in the ledger.
+    pub(crate) fn not_settled(&mut self, delivery: &Delivery, claim: Claim) {
+        let position = delivery.position.0;
+        match claim {
+            Claim::Void => {}
+            Claim::Ledger => {
+                if let Some(from) = self.from_ledger.get_mut(&position).filter(|from| from.tries == delivery.tries) {
+                    from.is_settling = false;
+                }
+            }
+            Claim::Broker => {
+                if let Some(entry) = self.entries.get_mut(&position) {
+                    entry.is_settling = false;
+                }
+            }
+        }
+    }
+
+    /// The message at this offset is dealt with.
+    pub(crate) fn settle_offset(&mut self, place: Place, offset: i64) {
+        if let Some(part) = self.parts.get_mut(&place) {
+            part.unsettled.remove(&offset);
+        }
+    }
+
+    fn remember(&mut self, position: u64) {
+        if self.recent.insert(position) {
+            self.recent_order.push_back(position);
+        }
+        while self.recent_order.len() > RECENT_MAX {
+            let Some(oldest) = self.recent_order.pop_front() else { break };
+            self.recent.remove(&oldest);
+        }
+    }
+
+    /// Whether this event has reached the role in this process, or has been settled by it not long ago.
+    pub(crate) fn knows(&self, position: u64) -> bool {
+        self.recent.contains(&position) || self.entries.contains_key(&position)
+    }
+
+    /// Offsets that the broker is to be told: those that have moved, of all partitions or of these.
+    pub(crate) fn offsets(&self, only: Option<&[Place]>) -> Vec<(Place, i64)> {
+        let of_interest = |place: &Place| only.is_none_or(|only| only.contains(place));
+        let moved = |(place, part): (&Place, &Part)| {
+            let watermark = part.watermark()?;
+            (part.committed != Some(watermark)).then_some((*place, watermark))
+        };
+        self.parts.iter().filter(|(place, _)| of_interest(place)).filter_map(moved).collect()
+    }
+
+    /// The broker is told these offsets.
+    pub(crate) fn told(&mut self, offsets: &[(Place, i64)]) {
+        for (place, offset) in offsets {
+            if let Some(part) = self.parts.get_mut(place) {
+                part.committed = Some(*offset);
+            }
+        }
+    }
+
+    /// The broker did not take offsets: they are told again.
+    pub(crate) fn not_told(&mut self) {
+        for part in self.parts.values_mut() {
+            part.committed = None;
+        }
+    }
+
+    /// The client says where a partition ends.
+    pub(crate) fn end(&mut self, place: Place, end: i64) {
+        if let Some(part) = self.parts.get_mut(&place) {
+            part.end = end;
+        }
+    }
+
+    /// Whether the role has enough to do.
+    pub(crate) fn is_full(&self, bounds: Bounds) -> bool {
+        self.waiting.len() >= bounds.waiting_max || self.entries.len() >= bounds.all_max
+    }
+
+    /// Messages of this process's partitions that are not dealt with, and when the oldest event among them was decided. Of those that
+    /// were not read yet the time is not known.
+    pub(crate) fn backlog(&self) -> (u64, Option<Timestamp>) {
+        let unread = |part: &Part| part.next.map_or(0, |next| u64::try_from(part.end - next).unwrap_or(0));
+        let unread: u64 = self.parts.values().map(unread).sum();
+        let oldest = self.entries.values().map(|entry| entry.delivery.at).min();
+        (self.entries.len() as u64 + unread, oldest)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+use ordermill_core::event::{EventType, Subject};
+use ordermill_core::id::OrderId;
+use ordermill_core::process::Role;
+use ordermill_ports::Position;
+
+use super::*;
+
+const A: Place = (0, 0);
+const B: Place = (0, 1);
+
+fn delivery(position: u64, tries: u32) -> Delivery {
+    let subject = Subject::Order(OrderId::from_bytes(u128::from(position).to_be_bytes()));
+    let at = Timestamp::from_microsecond(i64::try_from(position).expect("small")).expect("an instant");
+    Delivery {
+        role: Role::Payments,
+        position: Position(position),
+        subject,
+        version: 1,
+        kind: EventType::OrderPlaced,
+        at,
+        tries,
+    }
+}
+
+/// A seat with both partitions and these deliveries in `A`, at offsets from 10.
+fn state(positions: &[u64]) -> State {
+    let mut state = State::default();
+    state.assign([A, B]);
+    for (offset, position) in (10..).zip(positions) {
+        assert!(state.take(A, offset, delivery(*position, 0)));
+    }
+    state
+}
+
+fn settle(state: &mut State, delivery: &Delivery) {
+    let claim = state.claim(delivery);
+    assert_ne!(claim, Claim::Void);
+    state.settled(delivery, claim);
+}
+
+fn watermark(state: &State, place: Place) -> Option<i64> {
+    state.parts[&place].watermark()
+}
+
+#[test]
+fn an_offset_moves_behind_everything_before_it() {
+    let mut state = state(&[1, 2, 3]);
+    state.pass(A, 13);
+    assert_eq!(state.hand_out(10).len(), 3);
+    assert_eq!(watermark(&state, A), Some(10));
+    settle(&mut state, &delivery(2, 0));
+    assert_eq!(watermark(&state, A), Some(10), "the first is not settled");
+    settle(&mut state, &delivery(1, 0));
+    assert_eq!(watermark(&state, A), Some(12));
+    settle(&mut state, &delivery(3, 0));
+    assert_eq!(watermark(&state, A), Some(14), "what says nothing to the role is passed");
+    assert_eq!(state.offsets(None), [(A, 14)]);
+    state.told(&[(A, 14)]);
+    assert_eq!(state.offsets(None), []);
+    state.not_told();
+    assert_eq!(state.offsets(Some(&[B])), []);
+    assert_eq!(state.offsets(Some(&[A])), [(A, 14)]);
+}
+
+#[test]
+fn a_delivery_is_handed_out_once_until_it_is_back() {
+    let mut state = state(&[1, 2]);
+    assert_eq!(state.hand_out(1), [delivery(1, 0)]);
+    assert_eq!(state.claim(&delivery(2, 0)), Claim::Void, "nobody has it yet");
+    assert_eq!(state.hand_out(5), [delivery(2, 0)]);
+    assert_eq!(state.hand_out(5), []);
+    assert!(state.give_back(&delivery(2, 0)) && state.give_back(&delivery(2, 0)));
+    assert_eq!(state.hand_out(5), [delivery(2, 0)]);
+    state.reclaim();
+    assert_eq!(state.hand_out(5), [delivery(1, 0), delivery(2, 0)]);
+    assert!(!state.give_back(&delivery(1, 1)), "another try is the ledger's");
+    assert!(!state.give_back(&delivery(7, 0)));
+}
+
+#[test]
+fn a_word_counts_once() {
+    let mut state = state(&[1]);
+    state.hand_out(1);
+    let first = delivery(1, 0);
+    assert_eq!(state.claim(&first), Claim::Broker);
+    assert_eq!(state.claim(&first), Claim::Void, "it is on its way");
+    state.not_settled(&first, Claim::Broker);
+    assert_eq!(state.claim(&delivery(1, 1)), Claim::Void, "of a try that is none");
+    settle(&mut state, &first);
+    assert_eq!(state.claim(&first), Claim::Void);
+    assert!(state.knows(1));
+}
+
+#[test]
+fn what_the_ledger_hands_out_is_its_own() {
+    let mut state = State::default();
+    let second = delivery(5, 1);
+    state.handed_by_ledger(std::slice::from_ref(&second));
+    assert_eq!(state.claim(&delivery(5, 0)), Claim::Void, "of the try before");
+    assert_eq!(state.claim(&second), Claim::Ledger);
+    assert_eq!(state.claim(&second), Claim::Void);
+    state.not_settled(&second, Claim::Ledger);
+    settle(&mut state, &second);
+    assert_eq!(state.claim(&second), Claim::Void);
+}
+
+#[test]
+fn a_duplicate_beside_a_redriven_delivery_holds_nothing_back() {
+    let mut state = state(&[5]);
+    state.handed_by_ledger(&[delivery(5, 0)]);
+    assert_eq!(state.hand_out(5).len(), 1);
+    settle(&mut state, &delivery(5, 0));
+    settle(&mut state, &delivery(5, 0));
+    assert_eq!(state.claim(&delivery(5, 0)), Claim::Void);
+    assert_eq!(watermark(&state, A), Some(11));
+}
+
+#[test]
+fn duplicates_are_dropped() {
+    let mut state = state(&[1]);
+    assert!(!state.take(A, 11, delivery(1, 0)), "it waits");
+    state.hand_out(1);
+    assert!(!state.take(A, 12, delivery(1, 0)), "it is handed out");
+    settle(&mut state, &delivery(1, 0));
+    assert!(!state.take(A, 13, delivery(1, 0)), "it is settled");
+    assert_eq!((state.hand_out(5), watermark(&state, A)), (vec![], Some(14)));
+}
+
+#[test]
+fn what_is_revoked_is_dropped() {
+    let mut state = state(&[1, 2, 3]);
+    assert!(state.take(B, 70, delivery(9, 0)));
+    state.hand_out(2);
+    let first = delivery(1, 0);
+    assert_eq!(state.claim(&first), Claim::Broker);
+    state.revoke(&[A]);
+    assert_eq!(state.claim(&delivery(2, 0)), Claim::Void, "it is another's");
+    assert_eq!(state.hand_out(5), [delivery(9, 0)], "nor is it handed out");
+    state.settled(&first, Claim::Broker);
+    assert!(!state.has(A) && state.has(B));
+    state.assign([A]);
+    assert_eq!(watermark(&state, A), None, "where it goes on is the broker's to say");
+    assert!(!state.take(A, 10, first), "its commit was under way");
+    assert!(state.take(A, 11, delivery(2, 0)));
+}
+
+#[test]
+fn an_unreadable_message_holds_its_offset_alone() {
+    let mut state = state(&[1]);
+    state.hold(A, 11);
+    assert!(state.take(A, 12, delivery(3, 0)));
+    for delivery in state.hand_out(5) {
+        settle(&mut state, &delivery);
+    }
+    assert_eq!(watermark(&state, A), Some(11));
+    state.settle_offset(A, 11);
+    assert_eq!(watermark(&state, A), Some(13));
+}
+
+#[test]
+fn the_backlog_is_what_is_not_dealt_with() {
+    let mut state = state(&[4, 2]);
+    state.pass(B, 6);
+    state.end(A, 15);
+    state.end(B, 7);
+    let at = |position| Some(delivery(position, 0).at);
+    assert_eq!(state.backlog(), (2 + 3, at(2)), "two are here, three are not read");
+    state.hand_out(5);
+    settle(&mut state, &delivery(2, 0));
+    state.end(A, 12);
+    assert_eq!(state.backlog(), (1, at(4)));
+    assert!(
+        state.is_full(Bounds { waiting_max: 1, all_max: 1 }) && !state.is_full(Bounds { waiting_max: 1, all_max: 2 })
+    );
+}
+
+#[test]
+fn ends_are_counted_until_all_are_reached() {
+    let mut state = State::default();
+    assert!(!state.is_caught_up(), "nothing is assigned");
+    state.assign([A, B]);
+    state.end_reached();
+    assert!(!state.is_caught_up());
+    state.end_reached();
+    assert!(state.is_caught_up());
+    state.revoke(&[A]);
+    state.assign([(1, 1)]);
+    assert!(!state.is_caught_up(), "the new one has not been read");
+}

@@ -1,0 +1,6 @@
+//! Kafka as the event path of a PostgreSQL ledger, on real servers: the suites of the ports, several processes, brokers that die.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod conformance;
