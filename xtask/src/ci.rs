@@ -4,22 +4,26 @@ use anyhow::{Result, bail};
 
 use crate::step::{Steps, call};
 use crate::suite::Run;
-use crate::{cargo, clients, deny, suite, tools};
+use crate::{EVERY_BACKEND, cargo, clients, deny, suite, tools};
 
 /// Runs every step, past failures, and ends with the counts of the tests.
 pub fn run() -> Result<()> {
     let mut steps = Steps::default();
     steps.run("format", || call(cargo().args(["fmt", "--all", "--check"])));
-    steps.run("lints", || {
-        call(cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
-    });
+    let clippy = |features: &[&str]| {
+        let lint = ["clippy", "--workspace", "--all-targets", "--locked"];
+        call(cargo().args(lint).args(features).args(["--", "-D", "warnings"]))
+    };
+    steps.run("lints", || clippy(&EVERY_BACKEND));
+    steps.run("lints of the program as it is built without features", || clippy(&[]));
     steps.run("dependencies", deny::check);
     steps.run("documentation", || {
         let rustdoc = ["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"];
-        call(cargo().args(rustdoc).env("RUSTDOCFLAGS", "-D warnings"))
+        call(cargo().args(rustdoc).args(EVERY_BACKEND).env("RUSTDOCFLAGS", "-D warnings"))
     });
     steps.run("generated files", || {
-        call(cargo().args(["test", "--workspace", "--locked", "--test", "generated"]).env("INSTA_UPDATE", "no"))
+        let generated = ["test", "--workspace", "--locked", "--test", "generated"];
+        call(cargo().args(generated).args(EVERY_BACKEND).env("INSTA_UPDATE", "no"))
     });
     steps.run("tools of the tests", || tools::provide().and_then(|()| clients::provide()));
     let mut tests: Option<Run> = None;

@@ -21,7 +21,7 @@ use anyhow::{Context, Result, bail};
 const USAGE: &str = "\
 Tasks of the Ordermill workspace.
 
-cargo xtask test [ARGS]   check the tools the tests need, then run every test; ARGS go to `cargo test --workspace`
+cargo xtask test [ARGS]   check the tools the tests need, then run every test on every backend; ARGS go to `cargo test --workspace`
 cargo xtask ci            everything a change must pass: format, lints, dependencies, documentation, generated files, tests
 cargo xtask deny          hold the dependencies against deny.toml: licenses, banned crates, where they come from
 cargo xtask generate      rewrite the generated files
@@ -67,9 +67,13 @@ fn test(arguments: &[String]) -> Result<()> {
 }
 
 fn generate() -> Result<()> {
-    let status = cargo().args(["test", "--workspace", "--test", "generated"]).env("UPDATE", "1").status();
+    let status =
+        cargo().args(["test", "--workspace", "--test", "generated"]).args(EVERY_BACKEND).env("UPDATE", "1").status();
     if status.context("cargo cannot be started")?.success() { Ok(()) } else { bail!("not every file could be written") }
 }
+
+/// The program with every backend, as the tests need it.
+const EVERY_BACKEND: [&str; 2] = ["--features", "ordermill/full"];
 
 /// The cargo that runs this program, in the root of the workspace.
 fn cargo() -> Command {

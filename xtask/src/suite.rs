@@ -7,7 +7,7 @@ use std::process::{ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::cargo;
+use crate::{EVERY_BACKEND, cargo};
 
 /// Tests, over all test programs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -70,10 +70,10 @@ impl Run {
     }
 }
 
-/// Runs `cargo test --workspace` to the end, past programs that fail, and passes its output on.
+/// Runs `cargo test --workspace` with every backend to the end, past programs that fail, and passes its output on.
 pub fn run(arguments: &[String]) -> Result<Run> {
     let mut command = cargo();
-    command.args(["test", "--workspace"]);
+    command.args(["test", "--workspace"]).args(EVERY_BACKEND);
     if !arguments.iter().any(|argument| argument == "--no-fail-fast") {
         command.arg("--no-fail-fast");
     }

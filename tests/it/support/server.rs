@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::profile;
+
 /// How long a start, a stop or any other awaited thing may take before the test fails. Generous: test machines are shared.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -43,12 +45,18 @@ impl Server {
     }
 
     /// Starts the given command with the arguments of a server, and waits until it is ready.
-    pub fn spawn(mut command: Command, data: &Path) -> Self {
+    pub fn spawn(command: Command, data: &Path) -> Self {
+        Self::spawn_with(command, data, &[])
+    }
+
+    /// The same with more arguments.
+    pub fn spawn_with(mut command: Command, data: &Path, more: &[&str]) -> Self {
+        profile::prepare(data);
         std::fs::create_dir_all(data).unwrap();
         let log = data.with_extension(format!("{}.log", std::process::id()));
         let output = File::options().create(true).append(true).open(&log).unwrap();
         let began = std::fs::metadata(&log).unwrap().len();
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(more);
         let child = command.stdout(output.try_clone().unwrap()).stderr(output).spawn().unwrap();
         let mut server = Self { child, log, url: String::new(), data: data.to_owned() };
         server.url = server.wait_until_ready(usize::try_from(began).unwrap());

@@ -1,0 +1,77 @@
+//! One installation of several processes, as docs/processes.md describes it: one configuration file, a data directory for each process.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::profile::fresh_ledger;
+use crate::support::{Diagnosis, Server, doctor_by, ordermill};
+
+/// The processes of the layout: their names, and what `--role` is given.
+pub const LAYOUT: [(&str, &[&str]); 3] = [
+    ("front", &["api"]),
+    ("till", &["payments,inventory", "sweeper"]),
+    ("back", &["notifications,archive", "tracking,records"]),
+];
+
+/// Starts a process that runs some roles, listening for health and metrics where `api` is not among them. Each of `roles` is given to a
+/// `--role` of its own.
+pub fn start_roles(program: Command, data: &Path, roles: &[&str]) -> Server {
+    let roles: Vec<&str> = roles.iter().flat_map(|role| ["--role", role]).collect();
+    Server::spawn_with(program, data, &roles)
+}
+
+/// The process that runs the payments, and so has the books of the payment sandbox.
+const TILL: &str = "till";
+
+pub struct Installation {
+    folder: TempDir,
+}
+
+impl Installation {
+    /// A new one on an empty ledger, without a process.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = |name: &str| folder.path().join(name).display().to_string();
+        let config = format!(
+            "ledger = \"{}\"\nmail = \"maildir:{}\"\nobjects = \"file:{}\"\n\n[postgres]\nlease = \"2s\"\n\n[archive]\nsettle = \"200ms\"\n",
+            fresh_ledger(),
+            shared("mail"),
+            shared("objects")
+        );
+        std::fs::write(folder.path().join("shop.toml"), config).unwrap();
+        Self { folder }
+    }
+
+    /// Starts a process, or starts it again.
+    pub fn start(&self, name: &str, roles: &[&str]) -> Server {
+        start_roles(self.program(), &self.folder.path().join(name), roles)
+    }
+
+    /// Every process of the layout.
+    pub fn start_all(&self) -> Vec<Server> {
+        LAYOUT.iter().map(|(name, roles)| self.start(name, roles)).collect()
+    }
+
+    fn program(&self) -> Command {
+        let mut program = ordermill();
+        program.env("ORDERMILL_CONFIG", self.folder.path().join("shop.toml"));
+        program
+    }
+
+    pub fn doctor(&self) -> Diagnosis {
+        doctor_by(self.program(), &self.folder.path().join(TILL))
+    }
+
+    /// The Message-IDs in the maildir, without their brackets.
+    pub fn mails(&self) -> BTreeSet<String> {
+        let entries = std::fs::read_dir(self.folder.path().join("mail/new")).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    pub fn objects(&self) -> PathBuf {
+        self.folder.path().join("objects")
+    }
+}

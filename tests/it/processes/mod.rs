@@ -1,0 +1,7 @@
+//! What only several processes on one ledger can show, and what can go wrong before there is one.
+
+mod installation;
+mod layout;
+mod roles;
+mod rolling;
+mod starting;

@@ -1,0 +1,62 @@
+//! A process with some roles: what it opens, and where it listens.
+
+use super::installation::start_roles;
+use crate::support::{Server, Shop, ordermill};
+
+#[tokio::test]
+async fn a_process_without_the_interface_can_be_watched_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = start_roles(ordermill(), &data, &["inventory", "sweeper,tracking"]);
+    let shop = Shop::of(&server);
+    assert_eq!(shop.get("/healthz").await.status, 200);
+    assert_eq!(shop.get("/readyz").await.status, 200);
+    let metrics = shop.get("/metrics").await;
+    assert!(metrics.status == 200 && metrics.text.contains("ordermill_"), "{metrics:?}");
+    for path in ["/v1/orders", "/openapi.json", "/health", "/"] {
+        let answer = shop.get(path).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (404, "not_found"), "{path}: {answer:?}");
+    }
+    let placed = shop.post("/v1/orders", Shop::order("P1", 1)).await;
+    assert_eq!(placed.status, 404, "{placed:?}");
+    let left: Vec<_> = std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    for name in ["mail.mbox", "sandbox.journal"] {
+        assert!(!left.iter().any(|file| file == name), "{name} belongs to a role that does not run: {left:?}");
+    }
+    assert!(server.terminate().success());
+}
+
+#[test]
+fn a_process_without_the_interface_listens_only_where_it_is_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    crate::profile::prepare(folder.path());
+    let mut child = ordermill()
+        .args(["serve", "--role", "inventory", "--data"])
+        .arg(folder.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut said = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut said, &mut line).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(line.starts_with("ready without an interface"), "{line}");
+}
+
+/// A mail file has one writer. The second process says so, and what to do.
+#[tokio::test]
+async fn two_processes_do_not_write_one_mail_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    let _server = Server::start(&first);
+    std::fs::create_dir_all(&second).unwrap();
+    std::fs::copy(first.join("ordermill.toml"), second.join("ordermill.toml")).unwrap();
+    let mut command = ordermill();
+    command.args(["serve", "--role", "notifications", "--data"]).arg(&second);
+    let mail = format!("mail=mbox:{}", first.join("mail.mbox").display());
+    let output = command.args(["--set", &mail]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(complaint.contains("mail.mbox is in use by another process"), "{complaint}");
+}
