@@ -47,7 +47,7 @@ while read -r order signal process; do
         start) begin "$@" ;;
         kill) kill "-$signal" "$process" 2>/dev/null; echo "$?" ;;
         wait) wait "$server"; echo "$?" ;;
-        fill) cat /dev/zero 2>/dev/null >small/filler; echo "$?" ;;
+        fill) cat /dev/zero 2>/dev/null >>small/filler; echo "$?" ;;
         room) rm -f small/filler; echo "$?" ;;
     esac
 done
@@ -201,7 +201,7 @@ impl Server {
         self.tell(&format!("kill {signal} {pid}")) == "0"
     }
 
-    /// Fills the small disk up to the last block.
+    /// Fills the small disk up to the last block, also with what has become free since the last time.
     pub fn fill_disk(&self) {
         self.tell("fill");
     }
