@@ -85,6 +85,11 @@ impl Lanes {
         (inputs, callers)
     }
 
+    /// How many inputs wait, by lane.
+    pub(crate) fn waiting(&self) -> [usize; 3] {
+        self.state.lock().lanes.waiting()
+    }
+
     /// Takes what is there.
     fn try_take(&self) -> Load {
         let mut state = self.state.lock();

@@ -12,6 +12,7 @@ use crate::cache::Orders;
 use crate::connect::Pool;
 use crate::health::Health;
 use crate::lanes::Lanes;
+use crate::meters::Meters;
 use crate::options::Options;
 use crate::{bus, notify};
 
@@ -24,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) lanes: Lanes,
     pub(crate) admission: Admission,
     pub(crate) health: Health,
+    pub(crate) meters: Meters,
     pub(crate) orders: Orders,
     pub(crate) bus: Arc<bus::Bus>,
     pub(crate) notify: notify::State,
@@ -40,6 +42,7 @@ impl Shared {
             lanes: Lanes::default(),
             admission: Admission::new(options.undecided_max),
             health: Health::default(),
+            meters: Meters::default(),
             orders: Orders::default(),
             bus: Arc::new(bus::Bus::new(options)),
             notify: notify::State::new(options),
