@@ -88,3 +88,20 @@ fn a_file_is_imported_and_fulfilled() {
     assert_eq!(counts, [1, 49, 1, 49, 0], "{figures:#}");
     assert!(number(import, "accepted_seconds") > 0.0 && number(import, "fulfilled_seconds") > 0.0);
 }
+
+#[test]
+fn only_what_can_be_measured_together_is() {
+    for (arguments, reason) in [
+        (["--processes", "2"], "only a ledger on PostgreSQL is shared"),
+        (["--ledger", "mysql://127.0.0.1/x"], "must be sqlite, memory or postgres://"),
+        (["--hot-product", "101"], "101 is not in 0..=100"),
+    ] {
+        let output = ordermill().arg("bench").args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(reason), "{said}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let figures = bench(directory.path(), &["--hot-product", "100", "--lines", "2"]);
+    assert_eq!((&figures["unmailed"], &figures["hot_product_percent"]), (&json!(0), &json!(100)), "{figures:#}");
+}

@@ -11,6 +11,7 @@ mod profile;
 mod support;
 
 mod bad_input;
+mod bench_postgres;
 mod chaos;
 mod commands;
 mod crash;

@@ -1,10 +1,13 @@
-//! Runs the same single-line order on Restate and on Ordermill, in turns, on free loopback ports, and prints the ratio.
+//! Runs the same single-line order on another engine and on Ordermill, in turns, on free loopback ports, and prints the ratio: Restate
+//! beside the embedded ledger, DBOS beside the ledger on the same PostgreSQL.
 //!
 //! `peers` compares; `peers handler --listen ADDR` is the Restate side of the order, which `peers` starts by itself.
 
+mod dbos;
 mod handler;
 mod load;
 mod ordermill;
+mod postgres;
 mod process;
 mod report;
 mod restate;
@@ -18,7 +21,7 @@ use clap::{Parser, Subcommand};
 
 use crate::report::Report;
 
-/// Compares Ordermill with Restate on the same order.
+/// Compares Ordermill with Restate, or with DBOS, on the same order.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(subcommand)]
@@ -40,7 +43,7 @@ enum Command {
 /// What to run, and for how long.
 #[derive(Debug, clap::Args)]
 struct Options {
-    /// The program `ordermill`, built for release.
+    /// The program `ordermill`, built for release; for `ordermill-postgres` with the feature `postgres`.
     #[arg(long, default_value = "target/release/ordermill")]
     ordermill: PathBuf,
     /// The program `restate-server`. Fetched with npm when it is not named.
@@ -58,6 +61,12 @@ struct Options {
     /// Runs of each engine at each number of connections.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Processes of DBOS, which the connections are shared out among: one of Python keeps one core busy at most.
+    #[arg(long, default_value_t = 2)]
+    dbos_processes: usize,
+    /// A setting of PostgreSQL beside its defaults, such as `shared_buffers=1GB`; may be repeated.
+    #[arg(long)]
+    postgres: Vec<String>,
     /// Which engines.
     #[arg(long, value_delimiter = ',', default_value = "restate,ordermill")]
     engines: Vec<Engine>,
@@ -66,11 +75,13 @@ struct Options {
     json: bool,
 }
 
-/// One of the two.
+/// One of those that are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Engine {
     Restate,
     Ordermill,
+    Dbos,
+    OrdermillPostgres,
 }
 
 /// Lengths of one run.
@@ -100,6 +111,10 @@ async fn compare(options: &Options) -> Result<()> {
         Some(path) => path.clone(),
         None => restate::fetch_server().await?,
     };
+    let python = match options.engines.contains(&Engine::Dbos) {
+        true => dbos::fetch().await?,
+        false => PathBuf::new(),
+    };
     let mut report = Report::default();
     for round in 0..options.rounds {
         for &connections in &options.connections {
@@ -112,6 +127,14 @@ async fn compare(options: &Options) -> Result<()> {
                 let run = match engine {
                     Engine::Restate => restate::run(&server, connections, times).await?,
                     Engine::Ordermill => ordermill::run(&options.ordermill, connections, times).await?,
+                    Engine::Dbos => {
+                        let server = postgres::start(&options.postgres).await?;
+                        dbos::run(&python, &server, connections, options.dbos_processes, times).await?
+                    }
+                    Engine::OrdermillPostgres => {
+                        let server = postgres::start(&options.postgres).await?;
+                        ordermill::run_on_postgres(&options.ordermill, &server, connections, times).await?
+                    }
                 };
                 eprintln!("round {}: {engine:?} at {connections}: {run}", round + 1);
                 report.add(engine, connections, run);

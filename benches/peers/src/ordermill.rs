@@ -8,6 +8,7 @@ use tokio::process::Command;
 
 use crate::Times;
 use crate::load::{Quantiles, Run};
+use crate::postgres::Server;
 use crate::process::{Process, free_address};
 
 /// One run on an empty ledger.
@@ -27,7 +28,23 @@ pub async fn run(program: &Path, connections: usize, times: Times) -> Result<Run
 
 async fn bench(program: &Path, url: &str, data: &Path, connections: usize, times: Times) -> Result<Run> {
     let mut command = Command::new(program);
-    command.args(["bench", "--json", "--url", url, "--connections", &connections.to_string(), "--data"]).arg(data);
+    command.args(["bench", "--json", "--url", url, "--data"]).arg(data);
+    measure(command, connections, times).await
+}
+
+/// One run on an empty schema of a PostgreSQL server: one process with every role.
+pub async fn run_on_postgres(program: &Path, server: &Server, connections: usize, times: Times) -> Result<Run> {
+    // Where the program is does not change with where it runs.
+    let program = program.canonicalize().with_context(|| format!("there is no program at {}", program.display()))?;
+    // Beside its own data, which is to lie on a disk, as that of the server does.
+    let directory = tempfile::tempdir()?;
+    let mut command = Command::new(program);
+    command.args(["bench", "--json", "--ledger", &server.url("postgres")]).current_dir(directory.path());
+    measure(command, connections, times).await
+}
+
+async fn measure(mut command: Command, connections: usize, times: Times) -> Result<Run> {
+    command.args(["--connections", &connections.to_string()]);
     command.args(["--warm-up", &times.warm_up.as_secs().to_string()]);
     command.args(["--duration", &times.measured.as_secs().to_string()]);
     let output = command.kill_on_drop(true).output().await.context("ordermill bench cannot be started")?;

@@ -31,8 +31,20 @@ impl Engine {
         match self {
             Self::Restate => "Restate",
             Self::Ordermill => "Ordermill",
+            Self::Dbos => "DBOS",
+            Self::OrdermillPostgres => "Ordermill on PostgreSQL",
         }
     }
+
+    /// What it is held against.
+    const fn base(self) -> Self {
+        match self {
+            Self::Restate | Self::Ordermill => Self::Restate,
+            Self::Dbos | Self::OrdermillPostgres => Self::Dbos,
+        }
+    }
+
+    const ALL: [Self; 4] = [Self::Restate, Self::Ordermill, Self::Dbos, Self::OrdermillPostgres];
 }
 
 /// The runs of one engine at one number of connections.
@@ -106,14 +118,14 @@ impl fmt::Display for Report {
         writeln!(f, "Orders fulfilled per second: the median of the runs, with the lowest and the highest.")?;
         writeln!(
             f,
-            "Times in ms as p50 / p99. Restate answers when the order is fulfilled, Ordermill when it is on disk.\n"
+            "Times in ms as p50 / p99. Restate and DBOS answer when the order is fulfilled, Ordermill when it is on disk.\n"
         )?;
         writeln!(f, "| connections | engine | orders/s | answer | from there to the mail | ratio |")?;
         writeln!(f, "|---:|---|---:|---:|---:|---:|")?;
         for connections in self.connections() {
-            let base = self.cell(Engine::Restate, connections).map(|cell| cell.median);
-            for engine in [Engine::Restate, Engine::Ordermill] {
+            for engine in Engine::ALL {
                 let Some(cell) = self.cell(engine, connections) else { continue };
+                let base = self.cell(engine.base(), connections).map(|cell| cell.median);
                 let ratio = base.map_or_else(|| "-".to_owned(), |base| format!("{:.1}", cell.median / base));
                 let rates = format!("{:.0} [{:.0}-{:.0}]", cell.median, cell.least, cell.most);
                 let answer = pair(cell.answer_p50, cell.answer_p99);
@@ -121,8 +133,17 @@ impl fmt::Display for Report {
                 writeln!(f, "| {connections} | {} | {rates} | {answer} | {mailed} | {ratio} |", engine.name())?;
             }
         }
-        if let (Some(theirs), Some(ours)) = (self.best(Engine::Restate), self.best(Engine::Ordermill)) {
-            writeln!(f, "\nbest against best: {ours:.0} / {theirs:.0} = {:.1}", ours / theirs)?;
+        for engine in [Engine::Ordermill, Engine::OrdermillPostgres] {
+            let base = engine.base();
+            if let (Some(theirs), Some(ours)) = (self.best(base), self.best(engine)) {
+                let ratio = ours / theirs;
+                writeln!(
+                    f,
+                    "\nbest against best, {} by {}: {ours:.0} / {theirs:.0} = {ratio:.1}",
+                    engine.name(),
+                    base.name()
+                )?;
+            }
         }
         Ok(())
     }
@@ -151,6 +172,11 @@ mod tests {
         report.add(Engine::Restate, 64, run(200.0));
         let text = report.to_string();
         assert!(text.contains("| 16 | Ordermill | 2500 [2500-2500] | 1.0 / 2.5 | - | 25.0 |"), "{text}");
-        assert!(text.contains("best against best: 2500 / 200 = 12.5"), "{text}");
+        assert!(text.contains("best against best, Ordermill by Restate: 2500 / 200 = 12.5"), "{text}");
+        report.add(Engine::OrdermillPostgres, 64, run(3_000.0));
+        assert!(report.to_string().contains("| 64 | Ordermill on PostgreSQL | 3000 [3000-3000] | 1.0 / 2.5 | - | - |"));
+        report.add(Engine::Dbos, 64, run(150.0));
+        let text = report.to_string();
+        assert!(text.contains("best against best, Ordermill on PostgreSQL by DBOS: 3000 / 150 = 20.0"), "{text}");
     }
 }

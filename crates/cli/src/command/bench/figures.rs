@@ -39,6 +39,8 @@ pub(super) enum Variant {
     Sqlite,
     /// The server with its ledger in memory.
     Memory,
+    /// Servers on PostgreSQL.
+    Postgres,
     /// A server that is running already.
     Running,
     /// The bare echo.
@@ -50,6 +52,7 @@ impl Variant {
         match self {
             Self::Sqlite => "sqlite",
             Self::Memory => "memory",
+            Self::Postgres => "postgres",
             Self::Running => "running",
             Self::Echo => "echo",
         }
@@ -94,6 +97,19 @@ pub(super) struct Figures {
     pub(super) server_cores: Option<f64>,
     /// Of `ordermill.db` after the stop, by all orders in it.
     pub(super) database_bytes_per_order: Option<f64>,
+    /// What PostgreSQL had to do for each order.
+    pub(super) postgres: Option<Work>,
+}
+
+/// What PostgreSQL counted, by all orders taken, the warm-up's included. What is done for them afterwards counts as far as it came.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Work {
+    /// Transactions committed, those that only read included.
+    pub(super) commits_per_order: f64,
+    /// Bytes written to the log.
+    pub(super) wal_bytes_per_order: f64,
+    /// Statements; counted where `pg_stat_statements` is loaded.
+    pub(super) statements_per_order: Option<f64>,
 }
 
 impl Figures {
@@ -148,6 +164,7 @@ mod tests {
             memory_peak_bytes: None,
             server_cores: None,
             database_bytes_per_order: None,
+            postgres: None,
         }
     }
 

@@ -15,7 +15,7 @@ use hyper::body::Frame;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::mailbox::Mailbox;
+use super::mailbox::{Mailbox, Store};
 use super::server::{Program, Server};
 use super::wire::{NDJSON, Target};
 
@@ -65,7 +65,7 @@ pub(super) async fn measure(
         bail!("{} lines of {} were refused", catalogue.refused(), products.display());
     }
     let products_seconds = began.elapsed().as_secs_f64();
-    let mailbox = Mailbox::follow(&data.join("mail.mbox"))?;
+    let mailbox = Mailbox::follow(&Store::File(data.join("mail.mbox")))?;
     let began = Instant::now();
     let sent = send_file(&server.target, "/v1/orders", orders).await?;
     let accepted_seconds = began.elapsed().as_secs_f64();

@@ -171,9 +171,9 @@ impl Plan {
     }
 }
 
-/// Puts the load on a server. `mailbox` is told of accepted orders.
+/// Puts the load on servers, the connections shared out among them. `mailbox` is told of accepted orders.
 pub(super) async fn drive<R: Requests>(
-    target: &Target,
+    targets: &[Target],
     shape: &Shape,
     mailbox: Option<&Arc<Mailbox>>,
     requests: impl Fn() -> R,
@@ -190,7 +190,7 @@ pub(super) async fn drive<R: Requests>(
         over: AtomicBool::new(false),
     });
     let mut tasks = JoinSet::new();
-    for _ in 0..shape.connections {
+    for target in targets.iter().cycle().take(shape.connections) {
         let wire = Wire::new(target.clone());
         tasks.spawn(connection(wire, Arc::clone(&plan), mailbox.map(Arc::clone), requests()));
     }

@@ -1,4 +1,4 @@
-//! Counts fulfilment from outside: mails as they appear in the mail file.
+//! Counts fulfilment from outside: mails as they appear in the mail store.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -12,23 +12,33 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use uuid::Uuid;
 
-use super::figures;
+use super::{figures, maildir};
 
 /// How a mail's name begins in its head.
 const NAME: &[u8] = b"Message-ID: <ord_";
-/// How often a file that does not grow is looked at: the resolution of the latencies.
-const POLL: Duration = Duration::from_millis(1);
+/// How often a store that does not grow is looked at: the resolution of the latencies.
+pub(super) const POLL: Duration = Duration::from_millis(1);
 const CHUNK_BYTES: usize = 256 * 1024;
 /// No line that matters is longer.
 const LINE_BYTES_MAX: usize = 16 * 1024;
 
-/// A mail file, read as it grows.
+/// Where the mails go.
+#[derive(Debug, Clone)]
+pub(super) enum Store {
+    /// Into this file.
+    File(PathBuf),
+    /// Into this maildir, which several processes share.
+    Directory(PathBuf),
+}
+
+/// A mail store, read as it grows.
 pub(super) struct Mailbox {
     shared: Arc<Shared>,
     reader: Option<JoinHandle<io::Result<()>>>,
 }
 
-struct Shared {
+/// What the reader's thread and the others share.
+pub(super) struct Shared {
     began: Instant,
     stop: AtomicBool,
     count: AtomicU64,
@@ -52,8 +62,8 @@ enum Seen {
 }
 
 impl Mailbox {
-    /// Follows the file from its present end; a file that is not there yet is waited for.
-    pub(super) fn follow(path: &Path) -> anyhow::Result<Self> {
+    /// Follows the store from its present end; one that is not there yet is waited for.
+    pub(super) fn follow(store: &Store) -> anyhow::Result<Self> {
         let samples = Samples { waiting: HashMap::new(), since: None, latency_us: Histogram::new(3)? };
         let shared = Arc::new(Shared {
             began: Instant::now(),
@@ -62,9 +72,18 @@ impl Mailbox {
             newest_us: AtomicU64::new(0),
             samples: Mutex::new(samples),
         });
-        let begin = std::fs::metadata(path).map_or(0, |data| data.len());
-        let (path, theirs) = (path.to_owned(), Arc::clone(&shared));
-        let reader = std::thread::Builder::new().name("mailbox".to_owned()).spawn(move || theirs.read(path, begin))?;
+        let theirs = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name("mailbox".to_owned());
+        let reader = match store.clone() {
+            Store::File(path) => {
+                let begin = std::fs::metadata(&path).map_or(0, |data| data.len());
+                thread.spawn(move || theirs.read(&path, begin))?
+            }
+            Store::Directory(path) => {
+                let mut arrivals = maildir::Arrivals::watch(&path)?;
+                thread.spawn(move || arrivals.read(&theirs))?
+            }
+        };
         Ok(Self { shared, reader: Some(reader) })
     }
 
@@ -152,12 +171,17 @@ impl Shared {
         self.samples.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self, path: PathBuf, begin: u64) -> io::Result<()> {
+    /// Whether nobody wants to know of more.
+    pub(super) fn is_over(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    fn read(&self, path: &Path, begin: u64) -> io::Result<()> {
         let mut file = loop {
-            match File::open(&path) {
+            match File::open(path) {
                 Ok(file) => break file,
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                Err(_) if self.stop.load(Ordering::Acquire) => return Ok(()),
+                Err(_) if self.is_over() => return Ok(()),
                 Err(_) => std::thread::sleep(POLL),
             }
         };
@@ -168,7 +192,7 @@ impl Shared {
             let count = file.read(&mut chunk)?;
             if count > 0 {
                 lines.push(&chunk[..count], &mut |name| self.see(name));
-            } else if self.stop.load(Ordering::Acquire) {
+            } else if self.is_over() {
                 return Ok(());
             } else {
                 // A file that was cut back to its committed end goes on from there.
@@ -182,7 +206,8 @@ impl Shared {
         }
     }
 
-    fn see(&self, name: &[u8]) {
+    /// A mail has come; its name is that of its order, without `ord_`, and what follows.
+    pub(super) fn see(&self, name: &[u8]) {
         let now = Instant::now();
         let us = now.duration_since(self.began).as_micros();
         self.newest_us.store(u64::try_from(us).unwrap_or(u64::MAX), Ordering::Release);
@@ -251,11 +276,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn mails_in_a_maildir_are_counted_once_each() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (new, tmp) = (directory.path().join("new"), directory.path().join("tmp"));
+        for part in [&new, &tmp] {
+            std::fs::create_dir(part).expect("a directory");
+        }
+        let put = |number: u128| {
+            let name = format!("ord_{}.confirmed.1@ordermill", Uuid::from_u128(number).as_simple());
+            std::fs::write(tmp.join(&name), "mail").expect("room");
+            std::fs::rename(tmp.join(&name), new.join(&name)).expect("the same file system");
+        };
+        put(8);
+        let mailbox = Mailbox::follow(&Store::Directory(directory.path().to_owned())).expect("a mailbox");
+        mailbox.begin_samples();
+        mailbox.answered(Uuid::from_u128(16), Instant::now());
+        // One from before again, a new one, and that one again.
+        [8, 16, 16, 24].into_iter().for_each(put);
+        assert!(mailbox.wait_for(2, Duration::from_secs(10)).await.is_some());
+        assert!(mailbox.wait_for(3, Duration::from_millis(50)).await.is_none(), "one was counted twice");
+        assert_eq!(mailbox.finish().expect("latencies").len(), 1);
+    }
+
+    #[tokio::test]
     async fn mails_are_counted_as_they_come_and_timed_from_the_answer() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("mail.mbox");
         std::fs::write(&path, mail(Uuid::from_u128(0))).expect("an earlier mail");
-        let mailbox = Mailbox::follow(&path).expect("a mailbox");
+        let mailbox = Mailbox::follow(&Store::File(path.clone())).expect("a mailbox");
         mailbox.begin_samples();
         let sampled = Uuid::from_u128(8);
         mailbox.answered(sampled, Instant::now());

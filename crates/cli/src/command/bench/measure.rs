@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::cluster::Cluster;
 use super::figures::{Figures, Quantiles, Variant};
 use super::load::{self, Shape, Tally};
-use super::mailbox::Mailbox;
+use super::mailbox::{Mailbox, Store};
 use super::server::{Program, Server};
 use super::shop::{self, Goods, Orders};
 use super::wire::Target;
@@ -38,32 +39,60 @@ impl Plan {
 /// Runs the bare echo.
 pub(super) async fn echo(plan: &Plan, data: &Path) -> anyhow::Result<Figures> {
     let server = Server::start(Program::Echo { data }).await?;
-    let before = Usage::of(&server);
-    let tally = load::drive(&server.target, &plan.shape, None, || Orders::for_echo(plan.goods)).await?;
+    let servers = std::slice::from_ref(&server);
+    let before = Usage::of(servers);
+    let targets = std::slice::from_ref(&server.target);
+    let tally = load::drive(targets, &plan.shape, None, || Orders::for_echo(plan.goods)).await?;
     let mut figures = figures(Variant::Echo, &tally);
-    before.compare(&server, &mut figures);
+    before.compare(servers, &mut figures);
     server.stop().await?;
     Ok(figures)
 }
 
 /// Runs a server of ours on this data directory. Gives how many orders it took, too, the warm-up's included.
 pub(super) async fn own(plan: &Plan, variant: Variant, data: &Path) -> anyhow::Result<(Figures, u64)> {
-    let environment = plan.environment_of(variant);
-    let server = Server::start(Program::Serve { data, environment: &environment }).await?;
-    let idle = server.memory();
-    shop::stock_up(&server.target, plan.goods).await?;
-    let before = Usage::of(&server);
-    let (mut figures, tally) = orders(plan, variant, &server.target, Some(&data.join("mail.mbox"))).await?;
-    before.compare(&server, &mut figures);
-    figures.ready_ms = Some(server.ready_after.as_secs_f64() * 1_000.0);
-    figures.idle_memory_bytes = idle.map(|(now, _)| now);
-    server.stop().await?;
+    let ready = Ready::start(plan, data, &plan.environment_of(variant), None).await?;
+    let (mut figures, accepted) = ready.run(plan, variant).await?;
     if variant == Variant::Sqlite {
-        let stored = plan.stored_before + tally.accepted;
+        let stored = plan.stored_before + accepted;
         let bytes = database_bytes(data);
         figures.database_bytes_per_order = (stored > 0).then(|| bytes as f64 / stored as f64);
     }
-    Ok((figures, tally.accepted))
+    Ok((figures, accepted))
+}
+
+/// Servers of ours with goods to sell, before their load.
+pub(super) struct Ready {
+    cluster: Cluster,
+    idle_bytes: Option<u64>,
+}
+
+impl Ready {
+    /// Starts them, and fills their catalogue.
+    pub(super) async fn start(
+        plan: &Plan,
+        data: &Path,
+        environment: &[(String, String)],
+        processes: Option<u16>,
+    ) -> anyhow::Result<Self> {
+        let cluster = Cluster::start(data, environment, processes).await?;
+        let idle_bytes = memory(&cluster.servers).map(|(now, _)| now);
+        shop::stock_up(&cluster.servers[0].target, plan.goods).await?;
+        Ok(Self { cluster, idle_bytes })
+    }
+
+    /// Loads them, and ends them. Gives how many orders they took, too, the warm-up's included.
+    pub(super) async fn run(self, plan: &Plan, variant: Variant) -> anyhow::Result<(Figures, u64)> {
+        let Self { cluster, idle_bytes } = self;
+        let before = Usage::of(&cluster.servers);
+        let (mut figures, tally) = orders(plan, variant, &cluster.targets(), Some(&cluster.mails)).await?;
+        before.compare(&cluster.servers, &mut figures);
+        figures.ready_ms =
+            cluster.servers.iter().map(|server| server.ready_after.as_secs_f64() * 1_000.0).reduce(f64::max);
+        figures.idle_memory_bytes = idle_bytes;
+        cluster.stop().await?;
+        Ok((figures, tally.accepted))
+    }
 }
 
 /// Bytes of the ledger. What a stop leaves in the log beside the database is data as well.
@@ -72,15 +101,15 @@ pub(super) fn database_bytes(data: &Path) -> u64 {
     bytes_of("ordermill.db") + bytes_of("ordermill.db-wal")
 }
 
-/// Puts the load on a server that takes orders, and waits for the mail of the last one where the mail file is known.
+/// Puts the load on servers that take orders, and waits for the mail of the last one where the mail store is known.
 pub(super) async fn orders(
     plan: &Plan,
     variant: Variant,
-    target: &Target,
-    mail_file: Option<&Path>,
+    targets: &[Target],
+    mails: Option<&Store>,
 ) -> anyhow::Result<(Figures, Tally)> {
-    let mailbox = mail_file.map(Mailbox::follow).transpose()?.map(Arc::new);
-    let tally = load::drive(target, &plan.shape, mailbox.as_ref(), || Orders::new(plan.goods)).await?;
+    let mailbox = mails.map(Mailbox::follow).transpose()?.map(Arc::new);
+    let tally = load::drive(targets, &plan.shape, mailbox.as_ref(), || Orders::new(plan.goods)).await?;
     let mut figures = figures(variant, &tally);
     if let Some(mailbox) = mailbox {
         let last = mailbox.wait_for(tally.accepted, PATIENCE).await.unwrap_or_else(|| mailbox.newest());
@@ -118,31 +147,38 @@ fn figures(variant: Variant, tally: &Tally) -> Figures {
         memory_peak_bytes: None,
         server_cores: None,
         database_bytes_per_order: None,
+        postgres: None,
     }
 }
 
-/// What a server's process had used before its load.
+/// Memory that servers have in use now, and the most that each ever had, in bytes, together.
+fn memory(servers: &[Server]) -> Option<(u64, u64)> {
+    let of_each: Option<Vec<(u64, u64)>> = servers.iter().map(Server::memory).collect();
+    of_each?.into_iter().reduce(|(now, peak), (also, also_peak)| (now + also, peak + also_peak))
+}
+
+/// What the processes of servers had used before their load.
 pub(super) struct Usage {
     at: Instant,
     processor: Option<Duration>,
 }
 
 impl Usage {
-    pub(super) fn of(server: &Server) -> Self {
-        Self { at: Instant::now(), processor: server.processor_time() }
+    pub(super) fn of(servers: &[Server]) -> Self {
+        Self { at: Instant::now(), processor: servers.iter().map(Server::processor_time).sum() }
     }
 
-    /// Cores it has kept in use since, by what the system says.
-    pub(super) fn cores_since(&self, server: &Server) -> Option<f64> {
-        let now = Self::of(server);
+    /// Cores they have kept in use since, by what the system says.
+    pub(super) fn cores_since(&self, servers: &[Server]) -> Option<f64> {
+        let now = Self::of(servers);
         let used = now.processor.zip(self.processor).map(|(now, before)| now.saturating_sub(before).as_secs_f64());
         used.map(|used| used / now.at.duration_since(self.at).as_secs_f64())
     }
 
-    /// What it has used since.
-    fn compare(&self, server: &Server, figures: &mut Figures) {
-        figures.server_cores = self.cores_since(server);
-        if let Some((now, peak)) = server.memory() {
+    /// What they have used since.
+    fn compare(&self, servers: &[Server], figures: &mut Figures) {
+        figures.server_cores = self.cores_since(servers);
+        if let Some((now, peak)) = memory(servers) {
             (figures.memory_bytes, figures.memory_peak_bytes) = (Some(now), Some(peak));
         }
     }

@@ -1,14 +1,19 @@
 //! `ordermill bench`: how many orders a second are fulfilled, or reports of parcels taken, counted from outside.
 //!
 //! The server runs as a process of its own and is driven over HTTP; an order counts as fulfilled when its mail is in the mail
-//! file. What the server says of itself is not looked at.
+//! store. What the server says of itself is not looked at.
 
+mod cluster;
 mod echo;
 mod figures;
 mod import;
+mod ledger;
 mod load;
 mod mailbox;
+mod maildir;
 mod measure;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod print;
 mod scratch;
 mod server;
@@ -26,7 +31,9 @@ use ordermill_core::limits::TRACKING_REPORTS_MAX;
 use serde_json::json;
 
 use figures::{Figures, Series, Variant};
+use ledger::LedgerKind;
 use load::Shape;
+use mailbox::Store;
 use measure::Plan;
 use scratch::Scratch;
 use server::{Program, Server};
@@ -59,9 +66,17 @@ pub struct Args {
     /// Products, each with plenty of stock
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
     products: u64,
-    /// Where the server keeps its ledger
-    #[arg(long, value_enum, default_value_t = LedgerKind::Sqlite)]
+    /// Percent of the orders that have one product in common
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=100))]
+    hot_product: u8,
+    /// Where the server keeps its ledger: sqlite, memory, or a database postgres://USER@HOST:PORT/DATABASE, in which each run makes
+    /// a schema of its own and removes it
+    #[arg(long, value_name = "LEDGER", default_value = "sqlite")]
     ledger: LedgerKind,
+    /// Run so many servers on the one PostgreSQL ledger, each with every role, with a maildir and a payment sandbox that they share;
+    /// otherwise one with a mail file and a sandbox of its own
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16), conflicts_with_all = ["import", "tracking"])]
+    processes: Option<u16>,
     /// Where the servers' data directories are made and left; otherwise beside the current directory, and removed. With --url the
     /// data directory of that server, so that its mails can be counted
     #[arg(long, value_name = "DIR")]
@@ -102,15 +117,6 @@ pub struct Args {
     echo_server: Option<SocketAddr>,
 }
 
-/// Where a server of the benchmark keeps its ledger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum LedgerKind {
-    /// In a file.
-    Sqlite,
-    /// In memory.
-    Memory,
-}
-
 fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number > 0.0 && number <= 1e9 => Ok(number),
@@ -132,6 +138,7 @@ pub fn run(args: Args, global: &Global) -> Result<Exit> {
         if let Some(address) = args.echo_server {
             return echo::serve(address).await.map(|()| Exit::Ok);
         }
+        args.check()?;
         let mut signals = Signals::install()?;
         let measure = async {
             if args.tracking {
@@ -159,6 +166,19 @@ fn say(text: &str) {
 }
 
 impl Args {
+    /// Refuses what goes together on no ledger, or not on this one.
+    fn check(&self) -> Result<(), Usage> {
+        let is_postgres = matches!(self.ledger, LedgerKind::Postgres(_));
+        let refuse = |what: &str| Err(Usage(what.to_owned()));
+        if self.processes.is_some() && !is_postgres {
+            return refuse("--processes: only a ledger on PostgreSQL is shared; name one with --ledger");
+        }
+        if is_postgres && (self.prefill > 0 || self.tracking) {
+            return refuse("--prefill and --tracking measure a ledger in a file; leave --ledger out");
+        }
+        Ok(())
+    }
+
     fn plan(&self) -> Result<Plan> {
         let environment = self.env.iter().map(|setting| {
             let (name, value) =
@@ -175,7 +195,7 @@ impl Args {
                 warm_up: Duration::from_secs_f64(self.warm_up),
                 duration: Duration::from_secs_f64(self.duration),
             },
-            goods: Goods { products: self.products, lines: self.lines },
+            goods: Goods { products: self.products, lines: self.lines, hot_percent: self.hot_product },
             environment,
             stored_before: 0,
         })
@@ -183,10 +203,7 @@ impl Args {
 
     /// What is run in turn.
     fn variants(&self) -> Vec<Variant> {
-        let own = match self.ledger {
-            LedgerKind::Sqlite => Variant::Sqlite,
-            LedgerKind::Memory => Variant::Memory,
-        };
+        let own = self.ledger.variant();
         let memory = (self.compare_memory && own != Variant::Memory).then_some(Variant::Memory);
         let echo = self.echo.then_some(Variant::Echo);
         std::iter::once(own).chain(memory).chain(echo).collect()
@@ -199,7 +216,7 @@ async fn run_load(args: &Args, global: &Global) -> Result<Exit> {
         Some(url) => run_running(args, &plan, &Target::from_url(url)?).await?,
         None => run_own(args, &mut plan, global).await?,
     };
-    let all: Vec<Series> = [Variant::Sqlite, Variant::Running, Variant::Memory, Variant::Echo]
+    let all: Vec<Series> = [Variant::Sqlite, Variant::Postgres, Variant::Running, Variant::Memory, Variant::Echo]
         .into_iter()
         .filter_map(|variant| Series::of(&runs, variant))
         .collect();
@@ -216,14 +233,15 @@ async fn run_load(args: &Args, global: &Global) -> Result<Exit> {
 /// Loads a server that somebody else has started.
 async fn run_running(args: &Args, plan: &Plan, target: &Target) -> Result<Vec<Figures>> {
     shop::stock_up(target, plan.goods).await?;
-    let mail_file = args.data.as_ref().map(|data| data.join("mail.mbox"));
-    if mail_file.is_none() {
+    let mails = args.data.as_ref().map(|data| Store::File(data.join("mail.mbox")));
+    if mails.is_none() {
         say("mails are not counted: name the server's data directory with --data for that");
     }
     let mut runs = Vec::new();
     for number in 1..=args.runs {
         say(&format!("run {number} of {}", args.runs));
-        let (figures, _) = measure::orders(plan, Variant::Running, target, mail_file.as_deref()).await?;
+        let (figures, _) =
+            measure::orders(plan, Variant::Running, std::slice::from_ref(target), mails.as_ref()).await?;
         say(&print::run_line(&figures));
         runs.push(figures);
     }
@@ -259,6 +277,7 @@ async fn run_own(args: &Args, plan: &mut Plan, global: &Global) -> Result<Vec<Fi
                     let fresh = scratch.directory(&format!("run-{number}-{}", variant.as_str()))?;
                     match variant {
                         Variant::Echo => measure::echo(plan, &fresh.path).await?,
+                        Variant::Postgres => args.ledger.measure(plan, args.processes, &fresh.path).await?,
                         _ => measure::own(plan, variant, &fresh.path).await?.0,
                     }
                 }
@@ -281,7 +300,8 @@ async fn run_import(args: &Args, global: &Global) -> Result<Exit> {
     for number in 1..=args.runs {
         say(&format!("run {number} of {}", args.runs));
         let data = scratch.directory(&format!("import-{number}"))?;
-        let import = import::measure(orders, &products, &data.path, &plan.environment_of(variant)).await?;
+        let environment = plan.environment_of(variant);
+        let import = args.ledger.import(orders, &products, &data.path, environment).await?;
         say(&format!("  {:.2} s until the last order was mailed", import.fulfilled_seconds));
         all.push(import);
     }
@@ -329,6 +349,8 @@ fn summary(args: &Args, all: &[Series], runs: &[Figures]) -> serde_json::Value {
         "warm_up_seconds": args.warm_up,
         "lines": args.lines,
         "products": args.products,
+        "hot_product_percent": args.hot_product,
+        "processes": args.processes,
         "prefill": args.prefill,
         "runs": args.runs,
         "cores": std::thread::available_parallelism().map_or(1, usize::from),

@@ -32,6 +32,8 @@ pub(super) struct Server {
 pub(super) enum Program<'a> {
     /// `ordermill serve` on this data directory, with these options from the environment.
     Serve { data: &'a Path, environment: &'a [(String, String)] },
+    /// `ordermill sandbox` on this data directory.
+    Sandbox { data: &'a Path },
     /// The echo to compare with; its log goes to this directory.
     Echo { data: &'a Path },
 }
@@ -40,9 +42,10 @@ impl Server {
     /// Starts it on a free port of the loopback interface, and waits until it is ready.
     pub(super) async fn start(program: Program<'_>) -> anyhow::Result<Self> {
         let address = free_address()?;
-        let (data, name) = match program {
-            Program::Serve { data, .. } => (data, "server.log"),
-            Program::Echo { data } => (data, "echo.log"),
+        let (data, name, health) = match program {
+            Program::Serve { data, .. } => (data, "server.log", "/readyz"),
+            Program::Sandbox { data } => (data, "sandbox.log", "/healthz"),
+            Program::Echo { data } => (data, "echo.log", "/readyz"),
         };
         std::fs::create_dir_all(data).with_context(|| format!("cannot create {}", data.display()))?;
         let log = data.join(name);
@@ -52,6 +55,9 @@ impl Server {
                 .args(["serve", "--listen", &address.to_string(), "--data"])
                 .arg(data)
                 .envs(environment.iter().map(|(name, value)| (name, value))),
+            Program::Sandbox { data } => {
+                command.args(["sandbox", "--listen", &address.to_string(), "--data"]).arg(data)
+            }
             Program::Echo { .. } => command.args(["bench", "--echo-server", &address.to_string()]),
         };
         let file = File::create(&log).with_context(|| format!("cannot create {}", log.display()))?;
@@ -60,13 +66,13 @@ impl Server {
         let child = command.spawn().context("the server cannot be started")?;
         let target = Target::new(&address.to_string())?;
         let mut server = Self { child, target, ready_after: Duration::ZERO, log };
-        server.wait_until_ready(began).await?;
+        server.wait_until_ready(began, health).await?;
         Ok(server)
     }
 
-    async fn wait_until_ready(&mut self, began: Instant) -> anyhow::Result<()> {
+    async fn wait_until_ready(&mut self, began: Instant, health: &str) -> anyhow::Result<()> {
         let mut wire = Wire::new(self.target.clone());
-        while wire.call(Method::GET, "/readyz", JSON, String::new()).await.is_err() {
+        while wire.call(Method::GET, health, JSON, String::new()).await.is_err() {
             if let Some(status) = self.child.try_wait()? {
                 bail!("the server ended at its start ({status}):\n{}", self.log_tail());
             }

@@ -31,6 +31,8 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(super) struct Goods {
     pub(super) products: u64,
     pub(super) lines: u64,
+    /// Percent of the orders that have the first product among their lines, beside those that chance gives it to.
+    pub(super) hot_percent: u8,
 }
 
 /// Puts the products into the catalogue, with plenty of stock.
@@ -90,8 +92,10 @@ fn order(dice: &mut Dice, goods: Goods, with_mail: bool) -> String {
         write!(text, ",\"customer_email\":\"c-{customer}@example.com\"").expect("a text takes any text");
     }
     text.push_str(",\"lines\":[");
+    let is_hot = dice.roll(100) < u64::from(goods.hot_percent);
     for line in 0..goods.lines {
-        let (product, comma) = (dice.roll(goods.products), if line > 0 { "," } else { "" });
+        let product = if is_hot && line == 0 { 0 } else { dice.roll(goods.products) };
+        let comma = if line > 0 { "," } else { "" };
         write!(text, "{comma}{{\"product_id\":\"{}\",\"quantity\":1}}", product_id(product))
             .expect("a text takes any text");
     }
@@ -179,13 +183,21 @@ mod tests {
 
     #[test]
     fn orders_are_json_of_the_right_shape() {
-        let goods = Goods { products: 10, lines: 3 };
+        let goods = Goods { products: 10, lines: 3, hot_percent: 0 };
         let mut dice = Dice::new();
         for with_mail in [true, false] {
             let order: serde_json::Value = serde_json::from_str(&order(&mut dice, goods, with_mail)).expect("JSON");
             assert_eq!(order["lines"].as_array().map(Vec::len), Some(3));
             assert_eq!(order.get("customer_email").is_some(), with_mail);
         }
+    }
+
+    #[test]
+    fn a_hot_product_has_its_share() {
+        let goods = Goods { products: 1_000_000, lines: 1, hot_percent: 10 };
+        let mut dice = Dice::new();
+        let hot = (0..10_000).filter(|_| order(&mut dice, goods, false).contains("\"bench-00000\"")).count();
+        assert!((700..=1_300).contains(&hot), "{hot} of 10,000");
     }
 
     #[test]

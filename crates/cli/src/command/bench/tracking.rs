@@ -106,10 +106,10 @@ pub(super) async fn run(args: &Args, global: &Global) -> Result<Exit> {
 async fn own(plan: &Plan, variant: Variant, data: &Path, batch: usize) -> Result<Figures> {
     let environment = plan.environment_of(variant);
     let server = Server::start(Program::Serve { data, environment: &environment }).await?;
-    let before = Usage::of(&server);
+    let before = Usage::of(std::slice::from_ref(&server));
     let tally = load(plan, &server.target, batch).await?;
     let mut figures = figures(&tally);
-    figures.server_cores = before.cores_since(&server);
+    figures.server_cores = before.cores_since(std::slice::from_ref(&server));
     figures.memory_peak_bytes = server.memory().map(|(_, peak)| peak);
     server.stop().await?;
     if variant == Variant::Sqlite && tally.accepted > 0 {
@@ -120,7 +120,7 @@ async fn own(plan: &Plan, variant: Variant, data: &Path, batch: usize) -> Result
 }
 
 async fn load(plan: &Plan, target: &Target, batch: usize) -> Result<Tally> {
-    load::drive(target, &plan.shape, None, || Carrier::new(batch)).await
+    load::drive(std::slice::from_ref(target), &plan.shape, None, || Carrier::new(batch)).await
 }
 
 fn figures(tally: &Tally) -> Figures {
