@@ -20,6 +20,7 @@ mod doctor_damage;
 mod durability;
 mod idempotency;
 mod lifecycle;
+mod moving;
 mod payments;
 mod sandbox;
 mod stock;

@@ -10,7 +10,10 @@ mod config;
 mod customer;
 mod demo;
 mod doctor;
+mod export;
+mod import_ledger;
 mod invoke;
+mod ledgers;
 mod order;
 mod pages;
 mod parcel;
@@ -57,6 +60,10 @@ pub enum Command {
     Invoke(invoke::Args),
     /// Audit every order, every cent and every unit, on a live or a stopped ledger; exit code 4 if anything does not add up.
     Doctor(doctor::Args),
+    /// Write a whole ledger into one file, to move it to another backend or to keep it.
+    Export(export::Args),
+    /// Make a ledger of a file that `export` wrote, on any backend.
+    ImportLedger(import_ledger::Args),
     /// Measure how many orders a second are fulfilled, counted from outside.
     Bench(bench::Args),
     /// Show and check the configuration.
@@ -83,6 +90,8 @@ impl Command {
             Self::Sandbox(args) => sandbox::run(args),
             Self::Invoke(args) => invoke::run(args, global),
             Self::Doctor(args) => doctor::run(args, global),
+            Self::Export(args) => export::run(args, global),
+            Self::ImportLedger(args) => import_ledger::run(args, global),
             Self::Bench(args) => bench::run(args, global),
             Self::Config(args) => config::run(args, global),
             Self::Completions(args) => completions::run(args),

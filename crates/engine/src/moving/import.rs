@@ -248,3 +248,6 @@ fn audit(
     };
     Ok(audit::run(&mut parts, &mut tell, on_finding)?)
 }
+
+#[cfg(test)]
+mod tests;
