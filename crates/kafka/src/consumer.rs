@@ -117,7 +117,8 @@ fn configuration(role: Role, options: &Options, config: &ClientConfig) -> Client
     let mut config = config.clone();
     config
         .set("group.id", options.group(role.as_str()))
-        .set("partition.assignment.strategy", "cooperative-sticky")
+        // Divides each topic evenly. The cooperative one divides their sum, so that a process may get none of the only busy topic.
+        .set("partition.assignment.strategy", "range")
         .set("enable.auto.commit", "false")
         .set("auto.offset.reset", "earliest")
         .set("enable.partition.eof", "true")

@@ -3,4 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod broker;
 mod conformance;
+mod messages;
+mod rebalance;

@@ -8,9 +8,11 @@ use async_trait::async_trait;
 use ordermill_core::process::Role;
 use ordermill_engine::Running;
 use ordermill_kafka::{KafkaBus, KafkaLedger, KafkaPublisher};
-use ordermill_ports::conformance::{Backend, Settings};
+use ordermill_ports::bus::Lag;
+use ordermill_ports::conformance::shop::Shop;
+use ordermill_ports::conformance::{Backend, Harness, Settings};
 use ordermill_ports::ledger::{Outcome, Source, Submission, SubmitError};
-use ordermill_ports::{Bus, Clock, Ledger, Position, Queries};
+use ordermill_ports::{Bus, Clock, Delivery, Ledger, Position, Queries};
 use ordermill_postgres::PgLedger;
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep};
@@ -46,6 +48,7 @@ pub struct Process {
     pub store: Arc<PgLedger>,
     pub ledger: Arc<KafkaLedger>,
     pub bus: Arc<KafkaBus>,
+    pub publisher: Arc<KafkaPublisher>,
     relay: Mutex<Option<Running>>,
 }
 
@@ -67,9 +70,11 @@ impl Process {
             until_published(&store).await;
         }
         let (inner, queries) = (Arc::clone(&store) as Arc<dyn Bus>, Arc::clone(&store) as Arc<dyn Queries>);
-        let bus = KafkaBus::open(&place.options(), inner, queries, publisher, roles).await.expect("the broker answers");
+        let bus = KafkaBus::open(&place.options(), inner, queries, Arc::clone(&publisher), roles)
+            .await
+            .expect("the broker answers");
         let ledger = KafkaLedger::new(Arc::clone(&store) as Arc<dyn Ledger>, Arc::clone(&bus));
-        Arc::new(Self { store, ledger, bus, relay: Mutex::new(relay) })
+        Arc::new(Self { store, ledger, bus, publisher, relay: Mutex::new(relay) })
     }
 
     /// Ends the relay.
@@ -139,5 +144,65 @@ impl Ledger for Patient {
     async fn close(&self) {
         self.is_closing.send_replace(true);
         self.process.close().await;
+    }
+}
+
+/// A backend that is open already.
+struct Opened(Backend);
+
+#[async_trait]
+impl Harness for Opened {
+    async fn open(&self, _settings: &Settings) -> Backend {
+        self.0.clone()
+    }
+}
+
+impl Process {
+    /// The process as a backend.
+    pub fn backend(&self) -> Backend {
+        Backend { ledger: self.ledger.clone(), queries: self.store.clone(), bus: self.bus.clone() }
+    }
+
+    /// A shop in this process.
+    pub async fn shop(&self, settings: &Settings) -> Shop {
+        Shop::open_with(&Opened(self.backend()), settings.clone()).await
+    }
+
+    /// The same shop, in this process.
+    pub fn branch_of(&self, shop: &Shop) -> Shop {
+        let mut branch = shop.share();
+        branch.backend = self.backend();
+        branch
+    }
+
+    /// The next deliveries of a role; none when nothing comes for so long.
+    pub async fn receive(&self, role: Role, wait: Duration) -> Vec<Delivery> {
+        let received = tokio::time::timeout(wait, self.bus.receive(role, 1_000)).await;
+        received.map(|received| received.expect("the bus works")).unwrap_or_default()
+    }
+
+    /// So many deliveries of a role, however they come, by position.
+    pub async fn receive_many(&self, role: Role, count: usize) -> Vec<Delivery> {
+        let deadline = Instant::now() + SOON;
+        let mut all = Vec::new();
+        while all.len() < count && Instant::now() < deadline {
+            all.extend(self.receive(role, Duration::from_millis(100)).await);
+        }
+        assert_eq!(all.len(), count, "{all:?}");
+        all.sort_by_key(|delivery| delivery.position);
+        all
+    }
+
+    /// Waits until nothing of a role is left.
+    pub async fn until_settled(&self, role: Role) {
+        let deadline = Instant::now() + SOON;
+        loop {
+            let lag = self.bus.lag(role).await.expect("the broker answers");
+            if lag == Lag::default() {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{} still has {lag:?}", role.as_str());
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 }
