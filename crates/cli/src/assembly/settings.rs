@@ -1,5 +1,7 @@
 //! The settings of the parts, as the configuration has them.
 
+use std::time::Duration;
+
 use ordermill_config as config;
 use ordermill_config::Config;
 use ordermill_engine::{BatchLimits, RecordsLayout};
@@ -65,6 +67,7 @@ fn wire(config: &Config) -> WireSettings {
         order_api_auth: auth(wire.order_api.auth),
         order_api_currency: wire.order_api.currency,
         order_api_patience: wire.order_api.patience.std(),
+        order_api_recovery_after: recovery_after(config),
         orchestrator_auth: auth(wire.orchestrator.auth),
         orchestrator_currency: wire.orchestrator.currency,
         orchestrator_functions: wire.orchestrator.functions.iter().map(|name| name.as_str().into()).collect(),
@@ -72,6 +75,20 @@ fn wire(config: &Config) -> WireSettings {
         records_token: config.records.token.clone(),
         records_strict: config.records.strict,
         free_text_payment_is_ok: config.payments == config::PaymentProvider::Sandbox,
+    }
+}
+
+/// Beyond the patience with an order, for the process that waits for it: to call it off.
+#[cfg(feature = "postgres")]
+const CALLING_OFF: Duration = Duration::from_secs(5);
+
+/// When a process that has begun calls off what another has left behind: where others serve the same ledger, only when what is left
+/// cannot be theirs.
+fn recovery_after(config: &Config) -> Duration {
+    match &config.ledger {
+        config::Ledger::Sqlite(_) | config::Ledger::Memory => Duration::ZERO,
+        #[cfg(feature = "postgres")]
+        config::Ledger::Postgres(_) => config.wire.order_api.patience.std() + CALLING_OFF,
     }
 }
 

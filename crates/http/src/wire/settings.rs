@@ -24,6 +24,9 @@ pub struct WireSettings {
     pub order_api_currency: Currency,
     /// Order API and order processor: how long an order may take before it is called off.
     pub order_api_patience: Duration,
+    /// Order API and order processor: how long after the start orders are looked for that a dead process has left without a client. Where
+    /// other processes take orders too it is longer than an order may take with them; nothing where this is the only one.
+    pub order_api_recovery_after: Duration,
     /// Orchestrator: who is let in.
     pub orchestrator_auth: WireAuth,
     /// Orchestrator: the currency of `price`.
@@ -47,6 +50,7 @@ impl Default for WireSettings {
             order_api_auth: WireAuth::None,
             order_api_currency: Currency::USD,
             order_api_patience: Duration::from_secs(5),
+            order_api_recovery_after: Duration::ZERO,
             orchestrator_auth: WireAuth::None,
             orchestrator_currency: Currency::USD,
             orchestrator_functions: vec!["order-management".into()],

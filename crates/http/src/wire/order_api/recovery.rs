@@ -24,15 +24,22 @@ fn is_marked(order: &Order) -> bool {
 }
 
 /// Calls off every undecided order that was taken before this is called and that no client waits for, as this process has only begun.
-/// Where several processes serve, one that begins calls off the orders that are being waited for elsewhere, too; their clients are told
-/// 504 and lose nothing.
+/// Where other processes take orders too, it is first waited until those are decided or called off there that are waited for.
 ///
 /// An order that was confirmed right before the server died stays: whether its client has read the answer is not known here.
 pub(crate) fn recover(state: Shared) -> impl Future<Output = ()> + Send {
     // Looked at now and not when the ledger can be read at last: what was taken meanwhile has its client here.
     let began = state.app.clock.now();
-    let under_way = state.errand();
+    let wait = state.app.settings.wire.order_api_recovery_after;
+    let at_once = wait.is_zero().then(|| state.errand());
     async move {
+        if at_once.is_none() {
+            tokio::select! {
+                () = sleep(wait) => {}
+                () = state.closed() => return,
+            }
+        }
+        let under_way = at_once.unwrap_or_else(|| state.errand());
         call_off(&state, began).await;
         drop(under_way);
     }

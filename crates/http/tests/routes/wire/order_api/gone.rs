@@ -234,6 +234,27 @@ async fn what_a_dead_server_left_behind_is_called_off() {
     server.ended().await;
 }
 
+/// Where another server still serves, what its clients wait for is left to it; what nobody waits for is called off all the same.
+#[tokio::test]
+async fn what_another_server_is_waited_at_for_is_left_alone() {
+    let mut settings = patient();
+    settings.wire.order_api_recovery_after = Duration::from_millis(300);
+    let mut server = Server::start(settings).await;
+    let shop = server.shop.clone();
+    let (waited_for, answer) = left_waiting(&shop, &[]).await;
+    let (left_behind, _) = left_waiting(&shop, &[]).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let next = tokio::spawn(ordermill_http::serve(listener, shop.app.clone(), std::future::pending::<()>()));
+    shop.confirm(waited_for).await;
+    let reply = answer.await.unwrap();
+    assert_eq!((reply.status.as_u16(), &reply.json()["status"]), (200, &json!("confirmed")));
+    assert_eq!(cancelled(&shop, left_behind).await["reason"], "client_gone");
+    assert_eq!(order(&shop, waited_for).await["status"], "confirmed");
+    next.abort();
+    server.stop();
+    server.ended().await;
+}
+
 /// A server looks for what was left behind while it takes its first orders: those are not left behind.
 #[tokio::test]
 async fn what_a_server_takes_as_it_begins_is_not_called_off() {
