@@ -3,6 +3,9 @@
 //! Rules that code must keep are tests (`tests/tidy.rs`, `tests/generated.rs`), so that `cargo test` finds what breaks them; what
 //! is here only runs things.
 
+#[expect(dead_code, reason = "the tests kill brokers, too")]
+#[path = "../../crates/kafka/tests/support/server.rs"]
+mod broker;
 mod ci;
 mod clients;
 mod deny;
@@ -25,7 +28,7 @@ cargo xtask test [ARGS]   check the tools the tests need, then run every test on
 cargo xtask ci            everything a change must pass: format, lints, dependencies, documentation, generated files, tests
 cargo xtask deny          hold the dependencies against deny.toml: licenses, banned crates, where they come from
 cargo xtask generate      rewrite the generated files
-cargo xtask services      run the servers that the tests use, for you, until interrupted: PostgreSQL
+cargo xtask services      run the servers that the tests use, for you, until interrupted: PostgreSQL, Kafka
 
 The last line of `test` and of `ci` is the sum over all test programs. A skipped test counts as a failure.
 ";

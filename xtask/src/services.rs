@@ -4,6 +4,8 @@ use std::io::{Write, stdout};
 
 use anyhow::{Context, Result, bail};
 
+use crate::broker::{Cluster, jars};
+use crate::clients;
 use crate::server::{Server, programs};
 
 /// Starts the servers, says where they are, and keeps them until this program is interrupted; then nothing is left of them.
@@ -14,9 +16,16 @@ pub fn run() -> Result<()> {
     if programs().is_none() {
         bail!("PostgreSQL is not there: install the package postgresql");
     }
+    if jars().is_none() {
+        clients::provide()?;
+    }
     let postgres = Server::start(&[]);
     println!("PostgreSQL  {}  (process {})", postgres.url("postgres"), postgres.pid());
-    println!("\nUse it: ORDERMILL_LEDGER={} ordermill serve", postgres.url("postgres"));
+    let kafka = Cluster::single();
+    let bus = format!("kafka://{}?replication=1&min_isr=1", kafka.brokers());
+    println!("Kafka       {bus}  (process {})", kafka.pids().iter().map(u32::to_string).collect::<Vec<_>>().join(", "));
+    let ledger = postgres.url("postgres");
+    println!("\nUse them: ORDERMILL_LEDGER='{ledger}' ORDERMILL_BUS='{bus}' ordermill serve");
     println!("Interrupt this program to stop it. Nothing is kept.");
     stdout().flush().context("the standard output is closed")?;
     loop {

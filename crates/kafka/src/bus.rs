@@ -150,7 +150,7 @@ impl KafkaBus {
 
 impl Chair {
     /// What the broker has for the role, as soon as there is something.
-    async fn from_broker(&self, max: usize) -> Vec<Delivery> {
+    async fn next_of_broker(&self, max: usize) -> Vec<Delivery> {
         loop {
             let mut bell = std::pin::pin!(self.seat.bell.notified());
             // Enabled before the look, so that nothing that comes in between is missed.
@@ -175,7 +175,7 @@ impl Bus for KafkaBus {
             chair.seat.state.lock().handed_by_ledger(&deliveries);
             Ok(deliveries)
         };
-        let from_broker = async { Ok(chair.from_broker(max).await) };
+        let from_broker = async { Ok(chair.next_of_broker(max).await) };
         if chair.ledger_first.fetch_xor(true, Ordering::Relaxed) {
             tokio::select! {
                 biased;
