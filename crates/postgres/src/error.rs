@@ -144,6 +144,11 @@ impl StoreError {
 }
 
 impl StoreError {
+    /// Whether the server does not let us do it, whoever else may.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Postgres(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE))
+    }
+
     /// Whether a statement that was prepared is good no more: prepared anew it will do.
     pub(crate) fn is_stale_statement(&self) -> bool {
         matches!(self, Self::Postgres(error) if error.code().is_some_and(|code| STALE.contains(code)))

@@ -217,6 +217,8 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             () = &mut closing => return,
             error = attend(&shared) => error,
         };
+        // Behind the next connection may be another server, which lacks the newest commits.
+        shared.orders.clear();
         // One that worked for a while is tried again at once, from the shortest wait on.
         wait = if began.elapsed() > BACKOFF_MAX { BACKOFF } else { (wait * 2).min(BACKOFF_MAX) };
         // Processes that lost the same server do not come back in step.
@@ -239,6 +241,8 @@ async fn attend(shared: &Arc<Shared>) -> StoreError {
 
 async fn serve(shared: &Arc<Shared>) -> Result<(), StoreError> {
     let connector = shared.pool.connector();
+    // What takes as long as a lease holds has lost the leases: another connection is the better chance.
+    let patience = connector.answer_max().min(shared.bus.lease);
     let (client, driver) = connector.connect().await?;
     // Ends with the client, which is dropped with this future.
     let mut ended = tokio::spawn(drive(Arc::clone(shared), driver));
@@ -250,7 +254,7 @@ async fn serve(shared: &Arc<Shared>) -> Result<(), StoreError> {
         }
         Ok::<_, StoreError>(())
     };
-    timeout(connector.answer_max(), begin).await.map_err(|_| StoreError::TimedOut)??;
+    timeout(patience, begin).await.map_err(|_| StoreError::TimedOut)??;
     let news = &shared.notify.news;
     // Whatever was told while nobody listened.
     for flag in [&news.feed, &news.leases, &news.redriven] {
@@ -272,7 +276,7 @@ async fn serve(shared: &Arc<Shared>) -> Result<(), StoreError> {
             }
             Ok::<_, StoreError>(())
         };
-        timeout(connector.answer_max(), work).await.map_err(|_| StoreError::TimedOut)??;
+        timeout(patience, work).await.map_err(|_| StoreError::TimedOut)??;
         tokio::select! {
             biased;
             _ = &mut ended => return Err(StoreError::Closed),
@@ -306,8 +310,15 @@ async fn drive(shared: Arc<Shared>, mut driver: Driver) {
 /// Reads what others committed, as far as this process does not know it.
 async fn read_on(shared: &Shared, client: &Session) -> Result<(), StoreError> {
     let feed = &shared.bus.feed;
+    let known = feed.last();
     let found = rows(client, "SELECT position FROM feed_head", &[]).await?;
     let head = found.first().map_or(Ok(0), |row| get(row, 0)).map(natural)?;
+    if head < known {
+        tracing::error!(head, known, "the server has lost commits that it had answered; what it still has counts");
+        shared.bus.start_over(head);
+        shared.orders.clear();
+        shared.notify.wake_all();
+    }
     if feed.last() == 0 || head > feed.last() + EVENTS_MAX as u64 {
         // Just opened, or cut off for long: whoever needs what is between reads it from the table.
         feed.jump(head);

@@ -93,10 +93,24 @@ async fn takes_writes(shared: &Shared) -> Result<bool, StoreError> {
     found.first().map_or(Ok(false), |row| get(row, 0))
 }
 
-/// One transaction that takes room on the disk, a megabyte, and the lock that every commit takes. The room is given back at its end.
-const PROBE: &str = "CREATE TEMPORARY TABLE ordermill_room ON COMMIT DROP AS
-        SELECT repeat(number::text, 1000) AS filler FROM generate_series(1000, 1250) AS n (number);
-    UPDATE feed_head SET position = position";
+/// Takes room on the disk, a megabyte, which is given back at the end of the transaction: small writes may go through where there is no
+/// room for larger ones.
+const TAKE_ROOM: &str = "CREATE TEMPORARY TABLE ordermill_room ON COMMIT DROP AS
+        SELECT repeat(number::text, 1000) AS filler FROM generate_series(1000, 1250) AS n (number)";
+
+/// Takes the lock that every commit takes.
+const TAKE_HEAD: &str = "UPDATE feed_head SET position = position";
+
+/// Commits something that changes nothing, in one transaction.
+async fn try_write(shared: &Shared) -> Result<(), StoreError> {
+    let client = shared.pool.writer().await?;
+    let send = async |sql: &str| client.answered(async { Ok(client.batch_execute(sql).await?) }).await;
+    match send(&format!("{TAKE_ROOM}; {TAKE_HEAD}")).await {
+        // Not everybody may make temporary tables. The first commit that needs room shows then whether there is some.
+        Err(error) if error.is_forbidden() => send(TAKE_HEAD).await,
+        tried => tried,
+    }
+}
 
 /// Tries now and then whether commits go through again, while they do not: nothing else would tell, as intake is refused.
 pub(crate) async fn probe(shared: std::sync::Arc<Shared>) {
@@ -109,11 +123,7 @@ pub(crate) async fn probe(shared: std::sync::Arc<Shared>) {
         if shared.health.problem().is_none() {
             continue;
         }
-        let write = async {
-            let client = shared.pool.writer().await?;
-            client.answered(async { Ok(client.batch_execute(PROBE).await?) }).await
-        };
-        match write.await {
+        match try_write(&shared).await {
             Ok(()) => shared.health.succeeded(),
             Err(error) => shared.health.failed(&error.to_string()),
         }

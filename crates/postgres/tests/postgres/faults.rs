@@ -196,6 +196,31 @@ async fn a_server_that_became_read_only_is_not_written_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_user_with_few_rights_recovers_as_well() {
+    let mut installation = Installation::new();
+    let name = installation.database.name().to_owned();
+    let user = format!("{name}_shop");
+    let rights = format!(
+        "CREATE ROLE {user} LOGIN; GRANT ALL ON SCHEMA ordermill TO {user}; \
+         GRANT ALL ON ALL TABLES IN SCHEMA ordermill TO {user}; REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC"
+    );
+    installation.database.execute(&rights).await;
+    let modest = |options: &mut Options| {
+        options.server.user(user);
+        options.answer_max = ANSWER_MAX;
+    };
+    let process = installation.start_with(modest).await;
+    process.run(|shop| async move { shop.sell("pear", 1_000).await }).await;
+    let outsider = installation.database.session().await;
+    outsider.batch_execute("BEGIN; UPDATE feed_head SET position = position").await.expect("it is free");
+    assert!(submit(&process, Source::Live, vec![restock()]).await[0].is_err());
+    assert!(!is_ready(&process).await);
+    outsider.batch_execute("ROLLBACK").await.expect("it is still there");
+    eventually("it is ready again", async || is_ready(&process).await).await;
+    assert!(submit(&process, Source::Live, vec![restock()]).await[0].is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sessions_that_are_ended_all_the_time_cost_no_caller_an_answer() {
     let mut installation = Installation::new();
     let process = Arc::new(installation.start().await);
