@@ -71,7 +71,7 @@ pub fn export(
             last = event.position;
         }
         output.put(&line_of(&item).map_err(MoveError::Unreadable)?)?;
-        if output.lines % LINES_PER_WORD == 0 {
+        if output.lines.is_multiple_of(LINES_PER_WORD) {
             on_progress(Progress { phase: Phase::Export, done: output.lines, total: Some(counts.sum()) });
         }
         Ok(())

@@ -98,7 +98,7 @@ pub fn check(from: &mut dyn BufRead, on_progress: &mut dyn FnMut(Progress)) -> R
                 checked.map_err(|problem| ImportError::Damaged { line: lines.lines, problem })?;
             }
         }
-        if lines.lines % LINES_PER_WORD == 0 {
+        if lines.lines.is_multiple_of(LINES_PER_WORD) {
             on_progress(Progress { phase: Phase::Check, done: lines.lines, total });
         }
     }
@@ -169,7 +169,7 @@ fn fill(
         if lines.lines == known && mark != Some(lines.mark()) {
             return Err(other_file());
         }
-        if lines.lines % LINES_PER_WORD == 0 {
+        if lines.lines.is_multiple_of(LINES_PER_WORD) {
             on_progress(Progress { phase: Phase::Import, done: lines.lines, total });
         }
         if lines.lines <= known {

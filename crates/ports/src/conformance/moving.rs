@@ -10,7 +10,7 @@ use ordermill_core::process::Role;
 use ordermill_core::refusal::Refusal;
 
 use crate::bus::Delivery;
-use crate::conformance::shop::{Shop, customer, key, product, record, stored};
+use crate::conformance::shop::{Shop, customer, key, product, stored};
 use crate::conformance::{Harness, Settings};
 use crate::moving::{Item, LedgerReader, LedgerWriter, Mark, MoveError, Totals};
 use crate::queries::Position;
@@ -120,7 +120,7 @@ async fn full_shop(harness: &dyn Harness) -> Shop {
     }
     shop.track("p-1", ParcelStatus::PickedUp, 9).await;
     let take = Body::TakeRecord(Box::new(shop.record("text")));
-    record(&shop.ask(Input::new(take).with_key(Some(key("key-2", "the text")))).await.expect("taken"));
+    shop.ask(Input::new(take).with_key(Some(key("key-2", "the text")))).await.expect("taken");
     let second = shop.take_record("another").await;
     shop.ask_record(Body::RecordStored { record_id: second.id, stored: stored(1) }).await;
     let adjust =

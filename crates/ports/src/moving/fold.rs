@@ -13,7 +13,7 @@ use super::MoveError;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Folded {
     /// An order.
-    Order(Order),
+    Order(Box<Order>),
     /// A product, with the number of its events, those of its stock included. `None` where only its stock has events.
     Product(Option<Product>, u32),
     /// A customer.
@@ -35,7 +35,7 @@ pub fn fold(subject: &Subject, events: &[Recorded]) -> Result<Folded, MoveError>
     }
     let pairs = || events.iter().map(|recorded| (&recorded.event, recorded.at));
     let folded = match subject {
-        Subject::Order(id) => Order::fold(*id, pairs()).map(Folded::Order),
+        Subject::Order(id) => Order::fold(*id, pairs()).map(Box::new).map(Folded::Order),
         Subject::Product(_) => {
             let product = events.iter().fold(None, |present, recorded| Product::after(present, &recorded.event));
             let count = u32::try_from(events.len()).unwrap_or(u32::MAX);

@@ -22,7 +22,7 @@ pub(super) async fn write(tx: &Transaction<'_>, folded: &[(u64, Folded)], policy
     let (mut products, mut customers, mut parcels, mut records) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (first, folded) in folded {
         match folded {
-            Folded::Order(order) => orders.push(order),
+            Folded::Order(order) => orders.push(&**order),
             Folded::Product(Some(product), events) => products.push((product, *events)),
             Folded::Product(None, _) => {}
             Folded::Customer(customer) => customers.push(customer),

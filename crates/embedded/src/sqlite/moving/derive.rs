@@ -121,7 +121,6 @@ impl Writer {
             } else if let Some(last) = last {
                 transaction.execute("UPDATE moving SET after = ?1", [subject_column(&last)]).map_err(store)?;
             }
-            drop(made);
             transaction.commit().map_err(store)?;
             on_progress(count as u64);
         }
