@@ -8,6 +8,7 @@ provider's journal and a mail file.
 import argparse
 import json
 import multiprocessing
+import queue
 import threading
 import time
 
@@ -19,15 +20,11 @@ PRODUCTS = 1_000
 # A product opens with more units than any run sells.
 OPENING_UNITS = 1_000_000_000
 
+# Connections of a process to its table of stock; as many as the engine has for itself, or nearly.
+CONNECTIONS = 15
+
 url = ""
-local = threading.local()
-
-
-def database() -> psycopg.Connection:
-    """The connection of this thread."""
-    if not hasattr(local, "connection"):
-        local.connection = psycopg.connect(url, autocommit=True)
-    return local.connection
+stock: queue.LifoQueue = queue.LifoQueue()
 
 
 @DBOS.step()
@@ -37,10 +34,14 @@ def authorize(total_minor: int) -> str:
 
 @DBOS.step()
 def reserve(product: int, quantity: int) -> bool:
-    taken = database().execute(
-        "UPDATE stock SET available = available - %s WHERE product = %s AND available >= %s", (quantity, product, quantity)
-    )
-    return taken.rowcount == 1
+    connection = stock.get() or psycopg.connect(url, autocommit=True)
+    try:
+        taken = connection.execute(
+            "UPDATE stock SET available = available - %s WHERE product = %s AND available >= %s", (quantity, product, quantity)
+        )
+        return taken.rowcount == 1
+    finally:
+        stock.put(connection)
 
 
 @DBOS.step()
@@ -89,12 +90,14 @@ def run(process: int, arguments: argparse.Namespace, ready, go, results) -> None
     """One process with its share of the connections."""
     global url
     url = arguments.url
+    for _ in range(CONNECTIONS):
+        # Opened when it is first needed.
+        stock.put(None)
     share = range(process, arguments.connections, arguments.processes)
     DBOS(
         config={
             "name": "order",
             "system_database_url": url.replace("postgresql://", "postgresql+psycopg://", 1),
-            "sys_db_pool_size": max(5, min(len(share), 40)),
             "executor_id": f"bench-{process}",
             "application_version": "1",
             "log_level": "ERROR",
