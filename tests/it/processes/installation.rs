@@ -1,4 +1,4 @@
-//! One installation of several processes, as docs/processes.md describes it: one configuration file, a data directory for each process.
+//! One installation of several processes, as docs/operations.md describes it: one configuration file, a data directory for each process.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -23,26 +23,31 @@ pub fn start_roles(program: Command, data: &Path, roles: &[&str]) -> Server {
     Server::spawn_with(program, data, &roles)
 }
 
-/// The process that runs the payments, and so has the books of the payment sandbox.
-const TILL: &str = "till";
-
 pub struct Installation {
     folder: TempDir,
+    /// The payment provider, a process apart.
+    _sandbox: Server,
 }
 
 impl Installation {
     /// A new one on an empty ledger, without a process.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let books = folder.path().join("sandbox");
+        let mut program = ordermill();
+        program.args(["sandbox", "--listen", "127.0.0.1:0", "--data"]).arg(&books);
+        let sandbox = Server::launch(program, &books);
         let shared = |name: &str| folder.path().join(name).display().to_string();
         let config = format!(
-            "ledger = \"{}\"\nmail = \"maildir:{}\"\nobjects = \"file:{}\"\n\n[postgres]\nlease = \"2s\"\n\n[archive]\nsettle = \"200ms\"\n",
+            "ledger = \"{}\"\npayments = \"sandbox:{}\"\nmail = \"maildir:{}\"\nobjects = \"file:{}\"\n\n\
+             [postgres]\nlease = \"2s\"\n\n[archive]\nsettle = \"200ms\"\n",
             fresh_ledger(),
+            sandbox.url,
             shared("mail"),
             shared("objects")
         );
         std::fs::write(folder.path().join("shop.toml"), config).unwrap();
-        Self { folder }
+        Self { folder, _sandbox: sandbox }
     }
 
     /// Starts a process, or starts it again.
@@ -61,8 +66,9 @@ impl Installation {
         program
     }
 
+    /// Audits everything. The auditor needs the configuration alone, and none of the data directories.
     pub fn doctor(&self) -> Diagnosis {
-        doctor_by(self.program(), &self.folder.path().join(TILL))
+        doctor_by(self.program(), &self.folder.path().join("doctor"))
     }
 
     /// The Message-IDs in the maildir, without their brackets.

@@ -1,4 +1,4 @@
-//! The layout of three processes that docs/processes.md describes, at work.
+//! The layout of three processes that docs/operations.md describes, at work.
 
 use std::time::{Duration, Instant};
 

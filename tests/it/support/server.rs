@@ -51,12 +51,17 @@ impl Server {
 
     /// The same with more arguments.
     pub fn spawn_with(mut command: Command, data: &Path, more: &[&str]) -> Self {
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(more);
+        Self::launch(command, data)
+    }
+
+    /// Starts a process that says where it listens when it is ready, with everything it is given on its command line.
+    pub fn launch(mut command: Command, data: &Path) -> Self {
         profile::prepare(data);
         std::fs::create_dir_all(data).unwrap();
         let log = data.with_extension(format!("{}.log", std::process::id()));
         let output = File::options().create(true).append(true).open(&log).unwrap();
         let began = std::fs::metadata(&log).unwrap().len();
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(more);
         let child = command.stdout(output.try_clone().unwrap()).stderr(output).spawn().unwrap();
         let mut server = Self { child, log, url: String::new(), data: data.to_owned() };
         server.url = server.wait_until_ready(usize::try_from(began).unwrap());

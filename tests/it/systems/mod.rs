@@ -11,7 +11,7 @@ mod tracking;
 use std::path::PathBuf;
 
 /// A client that others wrote, as the task that runs the tests installs it.
-fn client(name: &str) -> PathBuf {
+pub fn client(name: &str) -> PathBuf {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/tools").join(name);
     let stamp = dir.join("installed");
     assert!(stamp.exists(), "{} is missing: `cargo xtask test` installs it", stamp.display());
