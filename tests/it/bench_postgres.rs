@@ -23,10 +23,10 @@ fn assert_sound(figures: &Value) {
     assert_eq!((&figures["variant"], &figures["unmailed"]), (&"postgres".into(), &0.into()), "{figures:#}");
     assert!(figures["fulfilled_per_second"].as_f64().unwrap() > 0.0, "{figures:#}");
     let work = &figures["postgres"];
-    let [commits, bytes] = ["commits_per_order", "wal_bytes_per_order"]
+    let [commits, syncs, bytes] = ["commits_per_order", "wal_syncs_per_order", "wal_bytes_per_order"]
         .map(|name| work[name].as_f64().unwrap_or_else(|| panic!("{work}")));
     // An order has five commits, which it shares with others; and every one of its seven events has some bytes.
-    assert!(commits > 0.01 && commits < 100.0 && bytes > 500.0, "{work}");
+    assert!(commits > 0.01 && commits < 100.0 && syncs > 0.0 && bytes > 500.0, "{work}");
 }
 
 #[test]

@@ -106,6 +106,8 @@ pub(super) struct Figures {
 pub(super) struct Work {
     /// Transactions committed, those that only read included.
     pub(super) commits_per_order: f64,
+    /// Syncs of the log: what the commits that wrote had to wait for. One syncs for all that come meanwhile.
+    pub(super) wal_syncs_per_order: f64,
     /// Bytes written to the log.
     pub(super) wal_bytes_per_order: f64,
     /// Statements; counted where `pg_stat_statements` is loaded.

@@ -76,9 +76,10 @@ impl Schema {
 
     async fn counters(&self) -> Result<Counters> {
         let sql = "SELECT (SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()), \
-                   (pg_current_wal_lsn() - '0/0')::float8";
+                   (pg_current_wal_lsn() - '0/0')::float8, (SELECT wal_sync FROM pg_stat_wal)";
         let row = self.client.query_one(sql, &[]).await.context("PostgreSQL does not tell its counters")?;
-        Ok(Counters { commits: row.get(0), wal_bytes: row.get(1), statements: self.statements().await })
+        let statements = self.statements().await;
+        Ok(Counters { commits: row.get(0), wal_bytes: row.get(1), wal_syncs: row.get(2), statements })
     }
 
     /// The counters once they stand still.
@@ -108,6 +109,7 @@ impl Schema {
 struct Counters {
     commits: i64,
     wal_bytes: f64,
+    wal_syncs: i64,
     statements: Option<i64>,
 }
 
@@ -116,6 +118,7 @@ impl Counters {
         let statements = self.statements.zip(before.statements).map(|(after, before)| (after - before) as f64 / orders);
         Work {
             commits_per_order: (self.commits - before.commits) as f64 / orders,
+            wal_syncs_per_order: (self.wal_syncs - before.wal_syncs) as f64 / orders,
             wal_bytes_per_order: (self.wal_bytes - before.wal_bytes) / orders,
             statements_per_order: statements,
         }

@@ -51,7 +51,12 @@ const FIGURES: &[(&str, &str, Show)] = &[
     ("memory at its peak", "MiB", |series| series.median.memory_peak_bytes.map(mib)),
     ("processor cores in use", "cores", |series| series.median.server_cores.map(|cores| format!("{cores:.2}"))),
     ("database", "bytes/order", |series| series.median.database_bytes_per_order.map(|bytes| format!("{bytes:.0}"))),
-    ("commits", "per order", |series| series.median.postgres.map(|work| format!("{:.3}", work.commits_per_order))),
+    ("commits, reads included", "per order", |series| {
+        series.median.postgres.map(|work| format!("{:.3}", work.commits_per_order))
+    }),
+    ("syncs of the log", "per order", |series| {
+        series.median.postgres.map(|work| format!("{:.3}", work.wal_syncs_per_order))
+    }),
     ("statements", "per order", |series| {
         series.median.postgres.and_then(|work| work.statements_per_order).map(|count| format!("{count:.3}"))
     }),
