@@ -1,0 +1,111 @@
+//! What only a broker can show: topics under `ordermill bus`, roles that several processes share through it, and what is refused.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::profile;
+use crate::support::{Diagnosis, Server, Shop, doctor, doctor_by, ordermill, wait_for_mails};
+
+const ORDERS: usize = 60;
+
+/// The channels, as `ordermill bus list` shows them.
+fn channels(server: &Server) -> Vec<Value> {
+    let output = ordermill().args(["bus", "list", "--json", "--url", &server.url]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Audits the shop, by its ledger's own feed: the broker is not asked.
+fn audit(data: &Path) -> Diagnosis {
+    let mut program = ordermill();
+    program.env("ORDERMILL_LOG__LEVEL", "warn");
+    doctor_by(program, data)
+}
+
+fn lag(channel: &Value) -> u64 {
+    channel["consumers"].as_array().unwrap().iter().map(|consumer| consumer["lag"].as_u64().unwrap()).sum()
+}
+
+#[tokio::test]
+async fn the_bus_is_looked_into_as_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = Server::start(&data);
+    let shop = Shop::of(&server);
+    shop.stock_product("P1", 1_000, 100).await;
+    for _ in 0..5 {
+        assert_eq!(shop.place_and_wait(Shop::order("P1", 1)).await.status, 200);
+    }
+    wait_for_mails(&data, 5);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // The archive takes its time, on purpose.
+    while channels(&server).iter().any(|channel| lag(channel) > 0) {
+        assert!(Instant::now() < deadline, "{:?}", channels(&server));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let peek = ordermill().args(["bus", "peek", "order_queue", "--json", "--url", &server.url]).output().unwrap();
+    assert_eq!(String::from_utf8(peek.stdout).unwrap().lines().count(), 5);
+    let metrics = reqwest::get(format!("{}/metrics", server.url)).await.unwrap().text().await.unwrap();
+    for role in ["relay", "payments", "archive"] {
+        assert!(metrics.contains(&format!("ordermill_role_lag{{role=\"{role}\"}} 0")), "{role}: {metrics}");
+    }
+    assert!(metrics.contains("ordermill_relay_events_total"), "{metrics}");
+    assert!(server.terminate().success());
+    doctor(&data).assert_clean();
+}
+
+#[tokio::test]
+async fn a_process_that_shares_a_role_is_killed_and_nobody_notices() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, other) = (folder.path().join("data"), folder.path().join("other"));
+    profile::prepare(&data);
+    std::fs::create_dir_all(&other).unwrap();
+    std::fs::copy(data.join("ordermill.toml"), other.join("ordermill.toml")).unwrap();
+    let server = Server::start(&data);
+    let share = || Server::spawn_with(ordermill(), &other, &["--role", "inventory"]);
+    let mut helper = share();
+    let shop = Shop::of(&server);
+    shop.stock_product("P1", 1_000, 1_000).await;
+    let mut placed = Vec::new();
+    for number in 0..ORDERS {
+        placed.push(shop.post("/v1/orders", Shop::order("P1", 1)).await.order_id());
+        if number == ORDERS / 3 {
+            helper.kill();
+        }
+        if number == 2 * ORDERS / 3 {
+            helper = share();
+        }
+    }
+    for id in &placed {
+        let order = shop.wait_for(id, |order| order["status"] == "confirmed").await;
+        assert_eq!(order["status"], "confirmed");
+    }
+    assert_eq!(shop.stock("P1").await["sold"], ORDERS);
+    wait_for_mails(&data, ORDERS);
+    assert!(helper.terminate().success());
+    let open = audit(&data);
+    assert_eq!(open.invariants(), Vec::<&str>::new(), "also while it is open nothing is broken: {}", open.complaint);
+    assert!(server.terminate().success());
+    let closed = audit(&data);
+    closed.assert_clean();
+    assert!(closed.totals().is_object());
+}
+
+#[test]
+fn a_broker_needs_a_ledger_that_processes_share() {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = |bus: &str| {
+        let mut command = ordermill();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder.path()).env("ORDERMILL_BUS", bus);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let said = serve("kafka://127.0.0.1:1");
+    assert!(said.contains("set ledger = \"postgres://"), "{said}");
+    let said = serve("kafka://shop:hunter2@127.0.0.1:1");
+    assert!(said.contains("env:NAME") && !said.contains("hunter2"), "{said}");
+}
