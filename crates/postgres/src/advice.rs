@@ -7,7 +7,7 @@ use crate::error::{ConnectError, OpenError, StoreError};
 use crate::options::Options;
 
 /// Where a server listens unless told otherwise.
-const PORT_DEFAULT: u16 = 5432;
+pub(crate) const PORT_DEFAULT: u16 = 5432;
 
 /// Nobody said no: there was no answer, or none that could be understood.
 const NO_ANSWER: &str = "is the server running there, and does it speak TLS where `sslmode` asks for it?";

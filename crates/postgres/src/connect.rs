@@ -7,6 +7,7 @@ use std::time::Duration;
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
 use deadpool_postgres::ClientWrapper;
 use ordermill_core::secret::SecretRef;
+use ordermill_ports::Clock;
 use ordermill_ports::secrets::{SecretError, Secrets};
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
@@ -16,6 +17,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::{ConnectError, OpenError, StoreError};
 use crate::options::{Options, Tls};
+use crate::rds::Login;
 use crate::tls;
 
 /// How long a connection may take to be made.
@@ -93,6 +95,8 @@ pub(crate) struct Connector {
     server: tokio_postgres::Config,
     tls: MakeRustlsConnect,
     password: Option<SecretRef>,
+    login: Option<Login>,
+    clock: Arc<dyn Clock>,
     secrets: Option<Arc<dyn Secrets>>,
     /// What every session begins with.
     session: String,
@@ -123,6 +127,8 @@ impl Connector {
             server,
             tls: MakeRustlsConnect::new(tls::config(&options.tls)?),
             password: options.password.clone(),
+            login: options.rds_iam.as_deref().map(|region| Login::of(&options.server, region)).transpose()?,
+            clock: Arc::clone(&options.clock),
             secrets: options.secrets.clone(),
             session,
             answer_max: options.answer_max,
@@ -143,6 +149,9 @@ impl Connector {
                 return Err(SecretError::new(reference, "nobody was told to ask for it").into());
             };
             server.password(secrets.reveal(reference).await?.expose());
+        }
+        if let Some(login) = &self.login {
+            server.password(login.token(self.secrets.as_deref(), self.clock.now()).await?);
         }
         // The client's own bound ends where the server has taken the connection, which it may do without ever saying a word.
         timeout(CONNECT_MAX, server.connect(self.tls.clone()))

@@ -32,6 +32,7 @@ mod moving;
 mod notify;
 mod options;
 mod queries;
+mod rds;
 mod read;
 mod shared;
 mod snapshot;

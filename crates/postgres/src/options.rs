@@ -9,9 +9,10 @@ use ordermill_core::secret::SecretRef;
 use ordermill_ports::Clock;
 use ordermill_ports::secrets::Secrets;
 use tokio_postgres::Config;
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{Host, TargetSessionAttrs};
 
 use crate::error::OpenError;
+use crate::rds::Login;
 
 /// Orders that may be undecided unless told otherwise.
 const UNDECIDED_MAX_DEFAULT: usize = 10_000;
@@ -48,7 +49,9 @@ pub struct Options {
     pub tls: Tls,
     /// Where the password is; asked for at each connection, so that it may change.
     pub password: Option<SecretRef>,
-    /// Who knows the password.
+    /// The region of AWS whose IAM lets us in instead; asked for at each connection as well.
+    pub rds_iam: Option<String>,
+    /// Who knows the password, or the keys of AWS.
     pub secrets: Option<Arc<dyn Secrets>>,
     /// The PostgreSQL schema of this installation.
     pub schema: String,
@@ -78,19 +81,21 @@ pub struct Options {
 
 impl Options {
     /// The options of a URL: `postgres://user@host:5432/database`, with `?schema=`, `sslmode=disable|require|verify-full`, `sslrootcert=` and
-    /// `password=env:NAME` or `password=file:PATH` of our own beside what PostgreSQL knows.
+    /// `rds_iam=REGION`, and `password=env:NAME` or `password=file:PATH` of our own beside what PostgreSQL knows.
     ///
     /// # Errors
     /// [`OpenError::Url`] when it cannot be understood, or holds a password.
     pub fn from_url(url: &str, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let mut rest = Vec::new();
-        let (mut schema, mut mode, mut roots, mut password) = (SCHEMA_DEFAULT.to_owned(), None, None, None);
+        let (mut schema, mut mode, mut roots, mut password, mut rds_iam) =
+            (SCHEMA_DEFAULT.to_owned(), None, None, None, None);
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=').unwrap_or((pair, "")) {
                 ("schema", value) => schema = value.to_owned(),
                 ("sslmode", value) => mode = Some(value.to_owned()),
                 ("sslrootcert", value) => roots = Some(PathBuf::from(value)),
+                ("rds_iam", value) => rds_iam = Some(value.to_owned()),
                 ("password", value) => {
                     password = Some(value.parse::<SecretRef>().map_err(|error| OpenError::Url(error.to_string()))?);
                 }
@@ -99,10 +104,14 @@ impl Options {
         }
         let plain = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
         // What the parser says may repeat a part of the URL.
-        let server: Config =
+        let mut server: Config =
             plain.parse().map_err(|_| OpenError::Url("it is no URL of a PostgreSQL server".to_owned()))?;
         if server.get_password().is_some() {
             return Err(OpenError::Url("it holds a password; give a reference, `?password=env:NAME`".to_owned()));
+        }
+        if server.get_hosts().len() > 1 && server.get_target_session_attrs() == TargetSessionAttrs::Any {
+            // One of them is the primary, and the ledger is of no use anywhere else.
+            server.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
         check_schema(&schema)?;
         let tls = match (mode.as_deref(), roots) {
@@ -112,10 +121,17 @@ impl Options {
             (None | Some("verify-full"), roots) => Tls::VerifyFull { roots },
             (Some(_), _) => return Err(OpenError::Url("`sslmode` is disable, require or verify-full".to_owned())),
         };
+        if let Some(region) = &rds_iam {
+            Login::of(&server, region)?;
+            if tls == Tls::Disable || password.is_some() {
+                return Err(OpenError::Url("`rds_iam` goes with TLS and without `password`".to_owned()));
+            }
+        }
         Ok(Self {
             server,
             tls,
             password,
+            rds_iam,
             secrets: None,
             schema,
             policy: Policy::default(),
@@ -154,4 +170,34 @@ fn is_local(server: &Config) -> bool {
         }
     };
     server.get_hosts().iter().all(is_local)
+}
+
+#[cfg(test)]
+mod tests {
+    use ordermill_ports::clock::SystemClock;
+
+    use super::*;
+
+    fn options(url: &str) -> Result<Options, OpenError> {
+        Options::from_url(url, Arc::new(SystemClock))
+    }
+
+    #[test]
+    fn of_several_servers_the_primary_is_asked_for() {
+        let attrs = |url| options(url).expect("a sound URL").server.get_target_session_attrs();
+        assert_eq!(attrs("postgres://shop@one,two/shop"), TargetSessionAttrs::ReadWrite);
+        assert_eq!(attrs("postgres://shop@one/shop"), TargetSessionAttrs::Any);
+        let standby = "postgres://shop@one,two/shop?target_session_attrs=read-only";
+        assert_eq!(attrs(standby), TargetSessionAttrs::ReadOnly, "who says otherwise is asked");
+    }
+
+    #[test]
+    fn a_token_goes_with_tls_and_without_a_password() {
+        let found = options("postgres://shop@db/shop?rds_iam=eu-central-1").expect("a sound URL");
+        assert_eq!(found.rds_iam.as_deref(), Some("eu-central-1"));
+        for wrong in ["&sslmode=disable", "&password=env:PASSWORD"] {
+            let url = format!("postgres://shop@db/shop?rds_iam=eu-central-1{wrong}");
+            assert!(matches!(options(&url), Err(OpenError::Url(_))), "{wrong}");
+        }
+    }
 }
