@@ -2,10 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::{StreamExt, stream};
 use serde_json::json;
 
 use super::load::{Order, ends};
 use super::plant::Plant;
+
+/// Orders looked at at a time.
+const LOOKS: usize = 8;
 
 /// Every acknowledged order is there once and has ended as it had to, its customer has one mail of it, stock and totals agree, and the
 /// auditor finds nothing.
@@ -15,9 +19,12 @@ pub async fn assert_in_balance(plant: &Plant, orders: &[Order]) {
     let mut told = BTreeSet::new();
     for order in orders {
         assert!(told.insert(&order.id), "{} was given to two orders", order.id);
+    }
+    let ended = stream::iter(orders).for_each_concurrent(LOOKS, async |order| {
         shop.wait_for(&order.id, |found| found["status"] == order.end).await;
         shop.wait_for_event(&order.id, "notification.sent").await;
-    }
+    });
+    ended.await;
     let ends = ends(orders);
     let sold = ends.get("confirmed").copied().unwrap_or(0);
     assert_eq!(shop.stock("P1").await["sold"], json!(sold), "an order was lost, or doubled");

@@ -13,12 +13,13 @@ use crate::support::Shop;
 
 /// Fills the disk up, and waits until that is felt.
 async fn fill(plant: &Plant, load: &Load) {
-    load.after_more(40).await;
+    load.after_more(25).await;
     let front = plant.front();
     let mut number = 0;
     until("an order is refused", async || {
         let postgres = Arc::clone(&plant.postgres);
         spawn_blocking(move || postgres.fill_disk()).await.unwrap();
+        begin_segment(plant).await;
         number += 1;
         let mut order = Shop::order("P1", 1);
         // What is taken all the same is found by its reference, and counted.
@@ -32,6 +33,15 @@ async fn fill(plant: &Plant, load: &Load) {
     .await;
     until("it says that it is not ready", async || front.get("/readyz").await.status == 503).await;
     assert_eq!(front.get("/healthz").await.status, 200, "it need not be restarted");
+}
+
+/// Has the server begin a new file of its log, which takes room. It may be gone already.
+async fn begin_segment(plant: &Plant) {
+    if let Ok((client, connection)) = tokio_postgres::connect(&plant.url(), tokio_postgres::NoTls).await {
+        tokio::spawn(connection);
+        // Without room it goes down over this.
+        let _ = client.batch_execute("SELECT pg_switch_wal()").await;
+    }
 }
 
 /// What was taken while the disk filled up is an order as any other.
@@ -53,7 +63,7 @@ async fn no_room_for_data() {
     assert_eq!(plant.front().get("/v1/stock/P1").await.status, 200, "it can be read");
     plant.postgres.make_room();
     plant.until_ready().await;
-    load.after_more(40).await;
+    load.after_more(25).await;
     let mut orders = load.finish().await;
     orders.extend(taken_while_filling(&plant).await);
     assert_in_balance(&plant, &orders).await;
@@ -75,7 +85,7 @@ async fn no_room_for_the_log() {
     };
     spawn_blocking(revive).await.unwrap();
     plant.until_ready().await;
-    load.after_more(40).await;
+    load.after_more(25).await;
     let mut orders = load.finish().await;
     orders.extend(taken_while_filling(&plant).await);
     assert_in_balance(&plant, &orders).await;

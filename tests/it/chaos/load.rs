@@ -18,6 +18,9 @@ const STUBBORNNESS: Duration = Duration::from_secs(90);
 /// How long a client waits for an answer: longer than a front takes for any.
 const ANSWER_WAIT: Duration = Duration::from_secs(30);
 
+/// How long a client rests between two orders: faults are to meet work under way, and the machine has more to do.
+const REST: Duration = Duration::from_millis(15);
+
 /// An order that was acknowledged.
 #[derive(Debug, Clone)]
 pub struct Order {
@@ -100,6 +103,7 @@ async fn buy(client: usize, count: usize, fronts: Fronts, counts: Arc<Counts>) -
         }
         counts.placed.fetch_add(1, Ordering::Relaxed);
         orders.push(Order { id, end });
+        tokio::time::sleep(REST).await;
     }
     orders
 }

@@ -27,7 +27,7 @@ async fn a_commit_may_be_lost_on_its_way_there_or_back() {
         network.await_commit(ambush);
         until("a commit was ambushed", async || network.sprung() > before).await;
     }
-    load.after_more(40).await;
+    load.after_more(25).await;
     assert_in_balance(&plant, &load.finish().await).await;
 }
 
@@ -56,7 +56,7 @@ async fn the_network_may_be_cut_stall_and_heal() {
     network.delay(Duration::from_millis(20));
     load.after_more(15).await;
     network.delay(Duration::ZERO);
-    load.after_more(40).await;
+    load.after_more(25).await;
     assert!(load.faults_met() > 0, "no client met a network that was gone");
     assert_in_balance(&plant, &load.finish().await).await;
 }

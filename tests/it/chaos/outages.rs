@@ -24,11 +24,11 @@ async fn restart(plant: &Plant, signal: &'static str) {
 async fn the_server_may_be_killed_or_shut_down_at_any_time() {
     let plant = Plant::start(&[]).await;
     let load = Load::start(&plant.fronts(), 4, 5_000);
-    for signal in ["KILL", "QUIT", "INT", "KILL", "KILL"] {
-        load.after_more(40).await;
+    for signal in ["KILL", "QUIT", "INT", "KILL"] {
+        load.after_more(25).await;
         restart(&plant, signal).await;
     }
-    load.after_more(40).await;
+    load.after_more(25).await;
     assert!(load.faults_met() > 0, "no client met a server that was gone");
     assert_in_balance(&plant, &load.finish().await).await;
 }
@@ -37,8 +37,8 @@ async fn the_server_may_be_killed_or_shut_down_at_any_time() {
 async fn any_session_may_be_killed_which_ends_all() {
     let plant = Plant::start(&[]).await;
     let load = Load::start(&plant.fronts(), 4, 5_000);
-    for _ in 0..4 {
-        load.after_more(40).await;
+    for _ in 0..3 {
+        load.after_more(25).await;
         // One that has just committed, or is about to: the latest at work.
         let sql = format!("SELECT pid {OTHERS} AND backend_type = 'client backend' ORDER BY state_change DESC LIMIT 1");
         let pid: i32 = plant.session().await.query_one(&sql, &[]).await.unwrap().get(0);
@@ -54,10 +54,10 @@ async fn sessions_may_be_ended_all_the_time() {
     let plant = Plant::start(&[]).await;
     let load = Load::start(&plant.fronts(), 4, 5_000);
     let session = plant.session().await;
-    for _ in 0..40 {
+    for _ in 0..30 {
         session.query(&format!("SELECT pg_terminate_backend(pid) {OTHERS}"), &[]).await.unwrap();
         tokio::time::sleep(Duration::from_millis(120)).await;
     }
-    load.after_more(40).await;
+    load.after_more(25).await;
     assert_in_balance(&plant, &load.finish().await).await;
 }

@@ -26,12 +26,12 @@ async fn assert_sheds(plant: &Plant) {
 async fn a_lock_that_somebody_holds_for_long() {
     let plant = Plant::start(&[]).await;
     let load = Load::start(&plant.fronts(), 8, 5_000);
-    load.after_more(40).await;
+    load.after_more(25).await;
     let outsider = plant.session().await;
     outsider.batch_execute("BEGIN; UPDATE feed_head SET position = position").await.unwrap();
     assert_sheds(&plant).await;
     outsider.batch_execute("ROLLBACK").await.unwrap();
-    load.after_more(40).await;
+    load.after_more(25).await;
     assert_in_balance(&plant, &load.finish().await).await;
 }
 
@@ -39,7 +39,7 @@ async fn a_lock_that_somebody_holds_for_long() {
 async fn connections_that_others_have_all_of() {
     let plant = Plant::start(&["max_connections=60", "superuser_reserved_connections=0"]).await;
     let load = Load::start(&plant.fronts(), 4, 5_000);
-    load.after_more(40).await;
+    load.after_more(25).await;
     let url = plant.url();
     let mut taken = vec![plant.session().await];
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -55,7 +55,7 @@ async fn connections_that_others_have_all_of() {
     }
     assert_sheds(&plant).await;
     drop(taken);
-    load.after_more(40).await;
+    load.after_more(25).await;
     assert_in_balance(&plant, &load.finish().await).await;
 }
 
@@ -63,7 +63,7 @@ async fn connections_that_others_have_all_of() {
 async fn a_server_that_became_read_only() {
     let plant = Plant::start(&[]).await;
     let load = Load::start(&plant.fronts(), 4, 5_000);
-    load.after_more(40).await;
+    load.after_more(25).await;
     let session = plant.session().await;
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ordermill'";
     // As a primary that was replaced: its sessions end, and new ones cannot write.
@@ -73,6 +73,6 @@ async fn a_server_that_became_read_only() {
     assert_eq!(plant.front().get("/v1/stock/P1").await.status, 200, "it can be read");
     session.batch_execute("ALTER DATABASE postgres SET default_transaction_read_only = off").await.unwrap();
     session.query(end, &[]).await.unwrap();
-    load.after_more(40).await;
+    load.after_more(25).await;
     assert_in_balance(&plant, &load.finish().await).await;
 }
