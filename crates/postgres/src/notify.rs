@@ -265,14 +265,15 @@ async fn serve(shared: &Arc<Shared>) -> Result<(), StoreError> {
     renewal.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let work = async {
+            // Before a cursor is written: it may be one of commits that the server has lost.
+            if news.feed.swap(false, Ordering::AcqRel) {
+                read_on(shared, &client).await?;
+            }
             if news.leases.swap(false, Ordering::AcqRel) {
                 bus::lease::pass(shared, &mut client).await?;
             }
             if news.redriven.swap(false, Ordering::AcqRel) {
                 bus::reload(shared, &client).await?;
-            }
-            if news.feed.swap(false, Ordering::AcqRel) {
-                read_on(shared, &client).await?;
             }
             Ok::<_, StoreError>(())
         };
@@ -313,7 +314,12 @@ async fn read_on(shared: &Shared, client: &Session) -> Result<(), StoreError> {
     let known = feed.last();
     let found = rows(client, "SELECT position FROM feed_head", &[]).await?;
     let head = found.first().map_or(Ok(0), |row| get(row, 0)).map(natural)?;
-    if head < known {
+    // Where there is another event than the newest one known, that shows.
+    let newest = if known > 0 { bus::headers_behind(client, known - 1, 1).await? } else { Vec::new() };
+    for (position, entry) in newest.into_iter().filter(|(position, _)| *position == known) {
+        feed.append(position, std::iter::once(entry));
+    }
+    if head < known || feed.is_past() {
         tracing::error!(head, known, "the server has lost commits that it had answered; what it still has counts");
         shared.bus.start_over(head);
         shared.orders.clear();

@@ -29,9 +29,22 @@ struct Ring {
     /// Position of the first entry; positions have no gaps.
     first: u64,
     entries: VecDeque<Entry>,
+    /// Whether another event was found at a position that is known.
+    is_past: bool,
 }
 
 impl Ring {
+    const fn behind(last: u64) -> Self {
+        Self { first: last + 1, entries: VecDeque::new(), is_past: false }
+    }
+
+    /// Whether this is the event that is known at this position, as far as that goes back.
+    fn agrees(&self, position: u64, entry: &Entry) -> bool {
+        let index = position.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
+        let known = index.and_then(|index| self.entries.get(index));
+        known.is_none_or(|known| (&known.subject, known.version) == (&entry.subject, entry.version))
+    }
+
     fn last(&self) -> u64 {
         self.first + self.entries.len() as u64 - 1
     }
@@ -43,7 +56,7 @@ pub(crate) struct Feed(RwLock<Ring>);
 
 impl Default for Feed {
     fn default() -> Self {
-        Self(RwLock::new(Ring { first: 1, entries: VecDeque::new() }))
+        Self(RwLock::new(Ring::behind(0)))
     }
 }
 
@@ -57,16 +70,28 @@ impl Feed {
     pub(crate) fn jump(&self, last: u64) {
         let mut ring = self.0.write();
         if ring.last() < last {
-            *ring = Ring { first: last + 1, entries: VecDeque::new() };
+            *ring = Ring::behind(last);
         }
     }
 
+    /// Forgets everything as well, also where what is known lies behind this position.
+    pub(crate) fn rewind(&self, last: u64) {
+        *self.0.write() = Ring::behind(last);
+    }
+
+    /// Whether another event was found at a position that is known: the server has lost commits, and goes on from before them.
+    pub(crate) fn is_past(&self) -> bool {
+        self.0.read().is_past
+    }
+
     /// Adds events, the first of them at this position; those that are there already are passed over. `false` when there are events
-    /// between, which have to be read first; then nothing was added.
+    /// between, which have to be read first, or others in their place; then nothing was added.
     pub(crate) fn append(&self, first: u64, events: impl ExactSizeIterator<Item = Entry>) -> bool {
         let mut ring = self.0.write();
         let next = ring.last() + 1;
-        if first > next {
+        let mut events = events.peekable();
+        ring.is_past |= events.peek().is_some_and(|entry| !ring.agrees(first, entry));
+        if first > next || ring.is_past {
             return false;
         }
         let known = usize::try_from(next - first).unwrap_or(usize::MAX);
@@ -142,5 +167,11 @@ mod tests {
         assert_eq!(positions(&feed, 15), [(16, 16), (17, 17), (18, 18)]);
         feed.jump(5);
         assert_eq!(feed.last(), 10 + u64::from(count), "it never goes back");
+        let newest = feed.last();
+        assert!(feed.append(newest, entries(10 + count..12 + count)) && !feed.is_past());
+        assert!(!feed.append(newest, entries(7..8)) && feed.is_past(), "another event at a known position");
+        feed.rewind(5);
+        assert!(!feed.is_past());
+        assert!(feed.last() == 5 && feed.append(6, entries(1..2)), "unless the server has");
     }
 }

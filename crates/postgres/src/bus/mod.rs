@@ -29,6 +29,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use crate::codec::PARTITIONS;
 use crate::options::Options;
 
 pub(crate) use feed::{EVENTS_MAX, Entry, Feed};
@@ -93,6 +94,16 @@ impl Bus {
     /// The roles that this process runs.
     fn roles(&self) -> Vec<Role> {
         Role::ALL.into_iter().filter(|role| self.seat(*role).is_run.load(Ordering::Acquire)).collect()
+    }
+
+    /// The server has lost commits that this process knows of: what it holds in memory is of another history. Leases are taken anew when they
+    /// are over, with the cursors that the server has.
+    pub(crate) fn start_over(&self, head: u64) {
+        for seat in &self.seats {
+            let mut state = seat.state.lock();
+            (0..PARTITIONS).for_each(|partition| state.lose(partition));
+        }
+        self.feed.rewind(head);
     }
 
     /// A lease is another's by now.

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
+use ordermill_core::event::Subject;
 use ordermill_core::id::OrderId;
 use ordermill_core::input::{Body, Input};
 use ordermill_core::order::Status;
+use ordermill_core::process::Role;
 use ordermill_ports::Submission;
 use ordermill_ports::clock::SystemClock;
 use ordermill_ports::conformance::shop::{Shop, key, succeeded};
@@ -142,4 +144,37 @@ async fn statements_are_prepared_anew_when_a_table_has_changed() {
         shop.put_customer(put).await.0.version
     };
     assert_eq!(process.run(again).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_goes_on_behind_commits_that_the_server_has_lost() {
+    let mut installation = Installation::new();
+    let process = installation.start().await;
+    process.run(|shop| async move { shop.sell("apple", 10).await }).await;
+    let first = process.run(|shop| async move { shop.place(&[("apple", 1)]).await }).await.id;
+    process.run(|shop| async move { shop.place(&[("apple", 1)]).await }).await;
+    let handed = process.receive_many(Role::Payments, 2).await;
+    let newest = handed[1].position.0;
+    // As if a standby had taken over that never saw the newest order.
+    let lose = format!(
+        "DELETE FROM orders WHERE id = (SELECT encode(subject, 'hex')::uuid FROM events WHERE position = {newest});
+         DELETE FROM events WHERE position = {newest}; UPDATE feed_head SET position = position - 1, placed = placed - 1;
+         UPDATE leases SET position = least(position, {newest} - 1)"
+    );
+    installation.database.execute(&lose).await;
+    installation.database.end_sessions().await;
+    let place = |shop: Shop| async move {
+        let placing = Submission::new(shop.placing(&[("apple", 1)]));
+        let answer = shop.submit(vec![placing]).await.remove(0);
+        answer.ok().and_then(|outcome| Some(outcome.order()?.id))
+    };
+    let mut placed = None;
+    eventually("it connects again", async || {
+        placed = process.run(place).await;
+        placed.is_some()
+    })
+    .await;
+    let again = process.receive_many(Role::Payments, 2).await;
+    let subjects: Vec<_> = again.into_iter().map(|delivery| delivery.subject).collect();
+    assert_eq!(subjects, [Subject::Order(first), Subject::Order(placed.expect("it was just placed"))]);
 }
