@@ -9,6 +9,7 @@ mod broker;
 mod ci;
 mod clients;
 mod deny;
+#[expect(dead_code, reason = "the tests of the backend use more of it")]
 #[path = "../../crates/postgres/tests/support/server.rs"]
 mod server;
 mod services;

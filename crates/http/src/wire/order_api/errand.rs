@@ -41,6 +41,8 @@ pub(super) fn is_ours(reason: &str) -> bool {
 const PAUSE: Duration = Duration::from_millis(100);
 /// The longest such pause.
 pub(super) const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// How long a server that ends still waits for a decision: the roles go on meanwhile, here or elsewhere, and nearly every order is decided.
+const CLOSING_PATIENCE: Duration = Duration::from_secs(2);
 /// How long one try to call an order off may take.
 const TRY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often calling off is tried while a client waits for the answer.
@@ -132,14 +134,15 @@ impl Errand {
 
     /// The decided order; called off if it is not decided in time. `None` when neither can be found out.
     async fn decision(&self, order: Arc<Order>, deadline: Instant) -> Option<Arc<Order>> {
-        let mut order = order;
+        let (mut order, mut deadline) = (order, deadline);
         let mut reason = SYNC_TIMEOUT;
         while order.status.is_undecided() {
             let changed = tokio::select! {
                 changed = timeout_at(deadline, self.state.app.queries.order_changed(order.id, order.version)) => changed,
-                () = self.state.closed() => {
+                () = self.state.closed(), if reason != SERVER_CLOSING => {
                     reason = SERVER_CLOSING;
-                    break;
+                    deadline = deadline.min(Instant::now() + CLOSING_PATIENCE);
+                    continue;
                 }
             };
             match changed {

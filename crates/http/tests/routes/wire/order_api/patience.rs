@@ -111,6 +111,20 @@ async fn calling_off_is_tried_again() {
 }
 
 #[tokio::test]
+async fn a_server_that_stops_gives_the_orders_under_way_their_answer() {
+    let mut server = Server::start(patient()).await;
+    let mut client = server.connect().await;
+    client.write(super::gone::raw("/orders/", "chair", "")).await;
+    let id = super::gone::placed(&server.shop).await;
+    server.stop();
+    server.shop.confirm(id).await;
+    let (status, body) = client.answer().await;
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(order(&server.shop, id).await["status"], "confirmed");
+    server.ended().await;
+}
+
+#[tokio::test]
 async fn a_server_that_stops_calls_off_what_nobody_will_answer() {
     let mut server = Server::start(patient()).await;
     let mut client = server.connect().await;
