@@ -33,6 +33,9 @@ const LOOK_WHEN_FULL: Duration = Duration::from_millis(2);
 /// How often the broker is told how far the role has come. What was settled since comes again after a crash, and changes nothing.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(250);
 
+/// How long the end of a process waits for the broker.
+const CLOSE_MAX: Duration = Duration::from_secs(15);
+
 /// Waits between tries to put an unreadable message aside.
 const ASIDE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -100,9 +103,14 @@ impl Consumer {
     /// Tells the broker how far the role has come, leaves the group, and ends.
     pub(crate) async fn close(mut self) {
         self.shared.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
-            // It ends by itself; a panic of it was told of already.
-            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        let Some(thread) = self.thread.take() else { return };
+        let deadline = Instant::now() + CLOSE_MAX;
+        // A broker that is away must not keep the process from ending: what is not committed comes again.
+        while !thread.is_finished() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        if !thread.is_finished() {
+            tracing::warn!(role = self.shared.role.as_str(), "the broker did not take the last offsets in time");
         }
     }
 }
@@ -181,6 +189,8 @@ impl Shared {
         }
         match message::decode(message, self.role, |kind| self.kinds.contains(&kind)) {
             Ok(Decoded::Other) => state.pass(place, offset),
+            // Its offset is held back until a newer program has the partition: that one finds it.
+            Ok(Decoded::Newer) => state.hold(place, offset),
             Ok(Decoded::Delivery(delivery)) => {
                 let is_new = state.take(place, offset, delivery);
                 drop(state);

@@ -1,5 +1,6 @@
 //! How far a role is behind in the partitions that other processes have: asked of the broker, now and then.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -84,11 +85,13 @@ impl Remote {
             return Ok((0, None));
         }
         let mut probes = self.probes.lock().await;
-        if !probes.contains_key(&role) {
-            let consumer = self.onlooker(role).map_err(|error| BusError(error.to_string()))?;
-            probes.insert(role, Probe { consumer: Arc::new(consumer), answered: None });
-        }
-        let Some(probe) = probes.get_mut(&role) else { return Ok((0, None)) };
+        let probe = match probes.entry(role) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(place) => {
+                let consumer = self.onlooker(role).map_err(|error| BusError(error.to_string()))?;
+                place.insert(Probe { consumer: Arc::new(consumer), answered: None })
+            }
+        };
         if let Some((_, backlog)) = probe.answered.filter(|(at, _)| at.elapsed() < FRESH) {
             return Ok(backlog);
         }

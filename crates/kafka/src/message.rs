@@ -115,8 +115,10 @@ pub(crate) enum Unreadable {
 pub(crate) enum Decoded {
     /// It is for the role.
     Delivery(Delivery),
-    /// The role does not react to it, or only a newer program knows its type.
+    /// The role does not react to it.
     Other,
+    /// Only a newer program knows its type, and whether the role reacts to it.
+    Newer,
 }
 
 /// Reads a message for a role.
@@ -128,7 +130,10 @@ pub(crate) fn decode(
     let headers = message.headers().ok_or(Unreadable::Missing(POSITION))?;
     let position = Position(parse(headers, POSITION)?);
     let name: String = parse(headers, TYPE)?;
-    let Some(kind) = EventType::from_name(&name).filter(|kind| wants(*kind)) else { return Ok(Decoded::Other) };
+    let Some(kind) = EventType::from_name(&name) else { return Ok(Decoded::Newer) };
+    if !wants(kind) {
+        return Ok(Decoded::Other);
+    }
     let version = parse(headers, VERSION)?;
     let at = Timestamp::from_microsecond(parse(headers, TIME)?).map_err(|_| Unreadable::Malformed(TIME))?;
     let key = message.key().ok_or(Unreadable::NoKey)?;

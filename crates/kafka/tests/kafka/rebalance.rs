@@ -12,9 +12,13 @@ use ordermill_core::process::Role;
 use ordermill_ports::conformance::Settings;
 use ordermill_ports::conformance::shop::{Shop, succeeded};
 use ordermill_ports::{Bus, Delivery, Ledger, Source, Submission};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::{Offset, TopicPartitionList};
 
 use crate::support::Place;
-use crate::support::process::{Process, until};
+use crate::support::process::{Process, SOON, until};
 
 const ROLE: Role = Role::Payments;
 
@@ -133,6 +137,32 @@ async fn what_is_in_hand_when_partitions_move_comes_elsewhere_and_is_done_once()
     second.until_settled(ROLE).await;
     second.close().await;
     first.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_of_a_newer_program_waits_for_it() {
+    let (place, settings) = (Place::new(), Settings::default());
+    let old = Process::start(&place, &settings, &[ROLE], true).await;
+    let shop = old.shop(&settings).await;
+    shop.sell("apple", 10).await;
+    place_many(&shop, 1).await;
+    settle(&old, old.receive_many(ROLE, 1).await).await;
+    // As a newer program would publish it: a type that this one does not know.
+    let headers = OwnedHeaders::new().insert(Header { key: "ordermill-position", value: Some("1000000") });
+    let headers = headers.insert(Header { key: "ordermill-type", value: Some("order.pondered") });
+    let topic = place.topic("order_queue");
+    let record = FutureRecord::to(&topic).key("ord_1").payload("{}").headers(headers);
+    let producer: FutureProducer = place.client().create().expect("a sound configuration");
+    let pondered = producer.send(record, SOON).await.expect("the broker takes it");
+    place_many(&shop, 3).await;
+    settle(&old, old.receive_many(ROLE, 3).await).await;
+    old.close().await;
+    let mut config = place.client();
+    let consumer: BaseConsumer = config.set("group.id", place.options().group(ROLE.as_str())).create().expect("sound");
+    let mut asked = TopicPartitionList::new();
+    asked.add_partition(&topic, pondered.partition);
+    let committed = consumer.committed_offsets(asked, SOON).expect("the broker answers");
+    assert_eq!(committed.elements()[0].offset(), Offset::Offset(pondered.offset), "the group does not pass it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

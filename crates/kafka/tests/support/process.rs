@@ -123,8 +123,11 @@ impl Patient {
             }
             self.seen.fetch_max(event.position.0, Ordering::SeqCst);
         }
-        if !*self.is_closing.borrow() {
-            until_published(store).await;
+        // The relay is stopped when the backend is closed, and what it has not said by then it says after the next start.
+        let mut is_closing = self.is_closing.subscribe();
+        tokio::select! {
+            () = until_published(store) => {}
+            _ = is_closing.wait_for(|is_closing| *is_closing) => {}
         }
     }
 }
@@ -166,13 +169,6 @@ impl Process {
     /// A shop in this process.
     pub async fn shop(&self, settings: &Settings) -> Shop {
         Shop::open_with(&Opened(self.backend()), settings.clone()).await
-    }
-
-    /// The same shop, in this process.
-    pub fn branch_of(&self, shop: &Shop) -> Shop {
-        let mut branch = shop.share();
-        branch.backend = self.backend();
-        branch
     }
 
     /// The next deliveries of a role; none when nothing comes for so long.
