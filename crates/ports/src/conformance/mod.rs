@@ -24,5 +24,5 @@ pub mod snapshot;
 mod suites;
 
 pub use clock::ManualClock;
-pub use moving::Movable;
 pub use harness::{Audited, Backend, Harness, Settings, run};
+pub use moving::Movable;

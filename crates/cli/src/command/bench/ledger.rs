@@ -50,6 +50,7 @@ impl LedgerKind {
     }
 
     /// One run on PostgreSQL.
+    #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "this build measures none of them"))]
     pub(super) async fn measure(&self, plan: &Plan, processes: Option<u16>, data: &Path) -> Result<Figures> {
         match self {
             #[cfg(feature = "postgres")]
