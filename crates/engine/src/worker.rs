@@ -1,5 +1,6 @@
 //! What every role does alike: receive until told to stop, commit results, give back what could not be committed.
 
+use std::collections::{BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use ordermill_core::Timestamp;
 use ordermill_core::event::Subject;
-use ordermill_core::id::OrderId;
+use ordermill_core::id::{OrderId, ProductId};
 use ordermill_core::limits::SUBMIT_INPUTS_MAX;
 use ordermill_core::order::Order;
 use ordermill_core::process::{Role, Step};
@@ -22,6 +23,9 @@ const BACKEND_PAUSE: Duration = Duration::from_millis(250);
 
 /// Longest pause that a role makes for others at a time.
 const SHARE_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Products asked for in one query.
+const PRODUCTS_AT_ONCE: usize = 1_000;
 
 /// Why a delivery is tried again after a panic.
 pub(crate) const PANICKED: &str = "the role panicked";
@@ -200,14 +204,19 @@ impl Worker {
         self.parts.bus.give_back(deliveries).await;
     }
 
-    /// The names of the order's products, by line. A product without a name is called by its id.
-    pub(crate) async fn product_names(&self, order: &Order) -> Vec<Box<str>> {
-        let mut names = Vec::with_capacity(order.placement.lines.len());
-        for line in &order.placement.lines {
-            let product = self.parts.queries.product(&line.product_id).await.ok().flatten();
-            names.push(product.map_or_else(|| line.product_id.as_str().into(), |product| product.name.clone()));
+    /// The names of all products of these orders. Those that cannot be had are left out.
+    pub(crate) async fn product_names(&self, orders: impl Iterator<Item = &Order>) -> ProductNames {
+        let lines = orders.flat_map(|order| &order.placement.lines);
+        let ids: Vec<ProductId> =
+            lines.map(|line| &line.product_id).collect::<BTreeSet<_>>().into_iter().cloned().collect();
+        let mut names = HashMap::with_capacity(ids.len());
+        for ids in ids.chunks(PRODUCTS_AT_ONCE) {
+            match self.parts.queries.products(ids).await {
+                Ok(products) => names.extend(products.iter().map(|product| (product.id.clone(), product.name.clone()))),
+                Err(error) => tracing::debug!(%error, "mails call products by their ids"),
+            }
         }
-        names
+        ProductNames(names)
     }
 
     /// While orders are on their way, pauses for the rest of the time that is not this role's `share_percent`, after it has worked
@@ -243,6 +252,17 @@ impl Worker {
         self.handled.increment(settlements.len() as u64);
         self.retried.increment(of(|how| matches!(how, Settle::Retry { .. })));
         self.given_up.increment(of(|how| matches!(how, Settle::DeadLetter { .. })));
+    }
+}
+
+/// What products are called.
+pub(crate) struct ProductNames(HashMap<ProductId, Box<str>>);
+
+impl ProductNames {
+    /// The names of the order's products, by line. A product without a name is called by its id.
+    pub(crate) fn of(&self, order: &Order) -> Vec<Box<str>> {
+        let name = |id: &ProductId| self.0.get(id).cloned().unwrap_or_else(|| id.as_str().into());
+        order.placement.lines.iter().map(|line| name(&line.product_id)).collect()
     }
 }
 

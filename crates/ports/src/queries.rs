@@ -150,6 +150,15 @@ pub trait Queries: Send + Sync {
     /// One product.
     async fn product(&self, id: &ProductId) -> Result<Option<Arc<Product>>, QueryError>;
 
+    /// Those of these products that are there, in no promised order. Left as it is, it asks for one after the other.
+    async fn products(&self, ids: &[ProductId]) -> Result<Vec<Arc<Product>>, QueryError> {
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            found.extend(self.product(id).await?);
+        }
+        Ok(found)
+    }
+
     /// Products by id, beginning behind `after`.
     async fn list_products(
         &self,

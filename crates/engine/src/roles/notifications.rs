@@ -14,7 +14,7 @@ use ordermill_core::process::Step;
 use ordermill_ports::mailer::{Mail, MailError, Receipt};
 use ordermill_ports::{Delivery, Settlement, Submission, SubmitError};
 
-use crate::worker::{Worker, after};
+use crate::worker::{ProductNames, Worker, after};
 
 /// Mails written on end while the round before is handed over: a fraction of a millisecond.
 const WRITTEN_AT_ONCE: usize = 32;
@@ -116,12 +116,15 @@ impl Batch {
         let (all, under_way) = (self.deliveries.clone(), self.under_way.clone());
         let mut filled = None;
         let work = async {
-            for (number, (delivery, order)) in worker.look_up(Step::Notify, deliveries).await.into_iter().enumerate() {
+            let looked_up = worker.look_up(Step::Notify, deliveries).await;
+            let orders = looked_up.iter().filter_map(|(_, order)| order.as_deref());
+            let names = worker.product_names(orders.filter(|order| order.due_mails().next().is_some())).await;
+            for (number, (delivery, order)) in looked_up.into_iter().enumerate() {
                 // Lets the round before this one go on.
                 if number % WRITTEN_AT_ONCE == WRITTEN_AT_ONCE - 1 {
                     tokio::task::yield_now().await;
                 }
-                self.add(worker, delivery, order, max).await;
+                self.add(worker, delivery, order, &names, max);
             }
             filled = Some(self);
         };
@@ -129,7 +132,14 @@ impl Batch {
         filled.unwrap_or(Self { under_way, ..Self::default() })
     }
 
-    async fn add(&mut self, worker: &Worker, delivery: Delivery, order: Option<Arc<Order>>, max: usize) {
+    fn add(
+        &mut self,
+        worker: &Worker,
+        delivery: Delivery,
+        order: Option<Arc<Order>>,
+        names: &ProductNames,
+        max: usize,
+    ) {
         let Some(order) = order else { return self.submissions.push(Submission::settle(delivery.ack())) };
         if self.under_way.contains(&order.id) {
             return self.later.push(delivery);
@@ -148,7 +158,7 @@ impl Batch {
             let settlement = delivery.retry(worker.now(), "left to the next round".to_owned());
             return self.submissions.push(Submission::settle(settlement));
         }
-        let names = worker.product_names(&order).await;
+        let names = names.of(&order);
         let last = due.len() - 1;
         for (index, owed) in due.into_iter().enumerate() {
             let rendered = worker.parts.templates.render(&order, owed, to, &names, worker.now());

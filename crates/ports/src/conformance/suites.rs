@@ -103,7 +103,7 @@ macro_rules! ledger_suite {
                 the_first_of_capture_and_giving_up_wins,
             }
             queries::catalogue {
-                an_unknown_product_is_none, lists_go_by_id,
+                an_unknown_product_is_none, several_products_are_had_at_once, lists_go_by_id,
             }
             queries::customer_lists {
                 an_unknown_customer_is_none, customers_are_listed_by_id, deleted_products_are_hidden,

@@ -21,6 +21,14 @@ pub(super) async fn product(client: &Session, id: &ProductId) -> Result<Option<A
     Ok(found.first().map(product_of).transpose()?.map(Arc::new))
 }
 
+/// Those of these products that are there.
+pub(super) async fn products_of(client: &Session, ids: &[ProductId]) -> Result<Vec<Arc<Product>>, StoreError> {
+    let sql = format!("SELECT {PRODUCT_COLUMNS} FROM products WHERE id = ANY($1)");
+    let ids: Vec<&str> = ids.iter().map(ProductId::as_str).collect();
+    let found = rows(client, &sql, &[&ids]).await?;
+    found.iter().map(|row| product_of(row).map(Arc::new)).collect()
+}
+
 /// Products by id.
 pub(super) async fn products(
     client: &Session,

@@ -103,6 +103,11 @@ impl Queries for PgLedger {
         Ok(lists::product(&client, id).await?)
     }
 
+    async fn products(&self, ids: &[ProductId]) -> Result<Vec<Arc<Product>>, QueryError> {
+        let client = self.shared.pool.client().await?;
+        Ok(lists::products_of(&client, ids).await?)
+    }
+
     async fn list_products(
         &self,
         after: Option<&ProductId>,

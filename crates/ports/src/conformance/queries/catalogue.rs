@@ -1,5 +1,7 @@
 //! Products and stock, by id and in lists.
 
+use std::collections::BTreeSet;
+
 use ordermill_core::id::ProductId;
 use ordermill_core::input::{Body, Input};
 
@@ -17,6 +19,27 @@ pub async fn an_unknown_product_is_none(harness: &dyn Harness) {
     assert!(products.entries.is_empty() && products.next.is_none());
     let levels = queries.list_stock(None, 10).await.expect("listable");
     assert!(levels.entries.is_empty() && levels.next.is_none());
+}
+
+/// Several products are had at once: deleted ones too, as orders name them; one that is asked for twice or is not there does no harm.
+pub async fn several_products_are_had_at_once(harness: &dyn Harness) {
+    let shop = Shop::open(harness).await;
+    for name in ["apple", "pear", "plum", "quince"] {
+        shop.sell(name, 5).await;
+    }
+    let gone = Body::DeleteProduct { product_id: product("pear"), expected_version: None };
+    shop.ask(Input::new(gone)).await.expect("it is there");
+    let found = |ids: &'static [&str]| {
+        let queries = shop.backend.queries.clone();
+        async move {
+            let ids: Vec<ProductId> = ids.iter().copied().map(product).collect();
+            let products = queries.products(&ids).await.expect("readable");
+            products.iter().map(|product| product.id.clone()).collect::<BTreeSet<_>>()
+        }
+    };
+    let expected = |ids: &[&str]| ids.iter().copied().map(product).collect::<BTreeSet<_>>();
+    assert_eq!(found(&["plum", "none", "apple", "pear", "plum"]).await, expected(&["apple", "pear", "plum"]));
+    assert_eq!(found(&[]).await, expected(&[]));
 }
 
 /// Products and stock are listed by id, in the order of their bytes, page by page; a product without stock is in one list only.
