@@ -8,6 +8,7 @@ use super::state::delivery;
 use crate::codec::{get, int, limit, natural, small};
 use crate::error::StoreError;
 use crate::notify;
+use crate::read::rows;
 use crate::shared::Shared;
 
 /// Dead letters by id, beginning behind `after`; without those of roles and events that this program does not know.
@@ -17,7 +18,7 @@ pub(super) async fn list(shared: &Shared, after: Option<u64>, count: usize) -> R
         "SELECT d.id, d.role, d.tries, d.reason, d.since, {HEADER} FROM dead_letters AS d JOIN events AS e USING (position)
          WHERE d.id > $1 ORDER BY d.id LIMIT $2"
     );
-    let rows = client.query(&client.prepare_cached(&sql).await?, &[&int(after.unwrap_or(0)), &limit(count)]).await?;
+    let rows = rows(&client, &sql, &[&int(after.unwrap_or(0)), &limit(count)]).await?;
     let mut letters = Vec::with_capacity(rows.len());
     for row in &rows {
         let (position, entry) = entry(row, 5)?;
@@ -35,17 +36,16 @@ pub(super) async fn redrive(shared: &Shared, ids: &[u64]) -> Result<usize, Store
     }
     let ids: Vec<i64> = ids.iter().copied().map(int).collect();
     let roles: Vec<&str> = Role::ALL.iter().map(|role| role.as_str()).collect();
-    let mut client = shared.pool.client().await?;
-    let tx = client.transaction().await?;
-    let sql = "WITH gone AS (DELETE FROM dead_letters WHERE id = ANY($1) AND role = ANY($2) RETURNING role, position, partition)
-               INSERT INTO parked (role, position, partition, due, tries, reason, redriven)
-               SELECT role, position, partition, $3, 0, 'redriven', true FROM gone
-               ON CONFLICT (role, position) DO UPDATE SET due = excluded.due, tries = 0, reason = 'redriven', redriven = true";
-    let count = tx.execute(&tx.prepare_cached(sql).await?, &[&ids, &roles, &shared.now()]).await?;
-    if count > 0 {
-        notify::send(&tx, &shared.schema, notify::REDRIVEN).await?;
-    }
-    tx.commit().await?;
+    let client = shared.pool.client().await?;
+    let sql = "WITH gone AS (DELETE FROM dead_letters WHERE id = ANY($1) AND role = ANY($2) RETURNING role, position, partition),
+                    again AS (INSERT INTO parked (role, position, partition, due, tries, reason, redriven)
+                              SELECT role, position, partition, $3, 0, 'redriven', true FROM gone
+                              ON CONFLICT (role, position) DO UPDATE
+                              SET due = excluded.due, tries = 0, reason = 'redriven', redriven = true RETURNING 1)
+               SELECT count(*), CASE WHEN count(*) > 0 THEN pg_notify($4, $5)::text END FROM again";
+    let channel = notify::channel(&shared.schema);
+    let told = rows(&client, sql, &[&ids, &roles, &shared.now(), &channel, &notify::REDRIVEN]).await?;
+    let count = told.first().map_or(Ok(0), |row| get::<i64>(row, 0)).map(natural)?;
     if count > 0 {
         // The commit counts, whether or not it is found at once: the next look finds it.
         if let Err(error) = reload(shared, &client).await {

@@ -8,6 +8,7 @@ use ordermill_ports::bus::Lag;
 use super::state::bit;
 use crate::codec::{get, natural};
 use crate::error::StoreError;
+use crate::read::rows;
 use crate::shared::Shared;
 
 /// The first event that is neither settled nor parked, then what is parked. A partition whose role was never run begins at 0. Of a role
@@ -39,12 +40,12 @@ pub(super) async fn lag(shared: &Shared, role: Role) -> Result<Lag, StoreError> 
         return Ok(Lag::default());
     }
     let client = shared.pool.client().await?;
-    let row =
-        client.query_one(&client.prepare_cached(SQL).await?, &[&role.as_str(), &kinds, &cursors.as_str()]).await?;
-    let head = natural(get(&row, 0)?);
-    let first = get::<Option<i64>>(&row, 1)?.map(natural);
-    let parked = natural(get(&row, 3)?);
-    let oldest: [Option<Timestamp>; 2] = [get(&row, 2)?, get(&row, 4)?];
+    let found = rows(&client, SQL, &[&role.as_str(), &kinds, &cursors.as_str()]).await?;
+    let row = found.first().ok_or(StoreError::Raced)?;
+    let head = natural(get(row, 0)?);
+    let first = get::<Option<i64>>(row, 1)?.map(natural);
+    let parked = natural(get(row, 3)?);
+    let oldest: [Option<Timestamp>; 2] = [get(row, 2)?, get(row, 4)?];
     Ok(Lag {
         events: first.map_or(0, |first| (head + 1).saturating_sub(first)),
         parked: parked.saturating_sub(seat.state.lock().rows_out()),

@@ -1,6 +1,5 @@
 //! What the bus reads of the event table and of parked deliveries.
 
-use deadpool_postgres::ClientWrapper;
 use ordermill_core::Timestamp;
 use ordermill_core::event::EventType;
 use ordermill_core::process::Role;
@@ -10,7 +9,9 @@ use tokio_postgres::Row;
 use super::feed::Entry;
 use super::state::{Gap, bit, delivery};
 use crate::codec::{get, int, limit, natural, small, subject_of};
+use crate::connect::Session;
 use crate::error::StoreError;
+use crate::read::{execute, rows};
 use crate::shared::Shared;
 
 /// How often parked deliveries are read again, as some were settled meanwhile, before it is left to the next time.
@@ -30,24 +31,23 @@ pub(super) fn entry(row: &Row, offset: usize) -> Result<(u64, Entry), StoreError
 
 /// Events behind a position, oldest first.
 pub(crate) async fn headers_behind(
-    client: &ClientWrapper,
+    client: &Session,
     after: u64,
-    rows: usize,
+    count: usize,
 ) -> Result<Vec<(u64, Entry)>, StoreError> {
     let sql = format!("SELECT {HEADER} FROM events AS e WHERE e.position > $1 ORDER BY e.position LIMIT $2");
-    let statement = client.prepare_cached(&sql).await?;
-    let rows = client.query(&statement, &[&int(after), &limit(rows)]).await?;
+    let rows = rows(client, &sql, &[&int(after), &limit(count)]).await?;
     rows.iter().map(|row| entry(row, 0)).collect()
 }
 
 /// Events up to `end` that a role is behind with: those of the types it gets (one bit each), and those that are of no type this
 /// program knows.
 pub(super) async fn headers_within(
-    client: &ClientWrapper,
+    client: &Session,
     kinds: u64,
     gap: Gap,
     end: u64,
-    rows: usize,
+    count: usize,
 ) -> Result<Vec<(u64, Entry)>, StoreError> {
     let others: Vec<&str> =
         EventType::ALL.iter().filter(|kind| kinds & bit(**kind) == 0).map(|kind| kind.name()).collect();
@@ -56,8 +56,7 @@ pub(super) async fn headers_within(
         "SELECT {HEADER} FROM events AS e
          WHERE e.position > $1 AND e.position <= $2 AND e.partition = ANY($3) AND e.type <> ALL($4) ORDER BY e.position LIMIT $5"
     );
-    let statement = client.prepare_cached(&sql).await?;
-    let rows = client.query(&statement, &[&int(gap.from), &int(end), &partitions, &others, &limit(rows)]).await?;
+    let rows = rows(client, &sql, &[&int(gap.from), &int(end), &partitions, &others, &limit(count)]).await?;
     rows.iter().map(|row| entry(row, 0)).collect()
 }
 
@@ -84,7 +83,7 @@ pub(super) fn parked(row: &Row) -> Result<Option<ParkedRow>, StoreError> {
 }
 
 /// Finds deliveries that any process has redriven, or parked for whoever leases them.
-pub(crate) async fn reload(shared: &Shared, client: &ClientWrapper) -> Result<(), StoreError> {
+pub(crate) async fn reload(shared: &Shared, client: &Session) -> Result<(), StoreError> {
     let bus = &shared.bus;
     let roles = bus.roles();
     let names: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
@@ -95,10 +94,9 @@ pub(crate) async fn reload(shared: &Shared, client: &ClientWrapper) -> Result<()
         "SELECT {} FROM parked AS p JOIN events AS e USING (position) WHERE p.redriven AND p.role = ANY($1)",
         parked_columns()
     );
-    let statement = client.prepare_cached(&sql).await?;
     for _ in 0..RELOADS_MAX {
         let before = roles.iter().map(|role| bus.seat(*role).state.lock().settled_rows).collect::<Vec<_>>();
-        let rows = client.query(&statement, &[&names]).await?;
+        let rows = rows(client, &sql, &[&names]).await?;
         let mut rows = rows.iter().map(parked).filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
         let mut is_current = true;
         let mut found = (Vec::new(), Vec::new());
@@ -129,12 +127,7 @@ pub(crate) async fn reload(shared: &Shared, client: &ClientWrapper) -> Result<()
 }
 
 /// What is in memory here, under a lease, need not be looked for any more: whoever leases it next reads all that is parked.
-async fn mark_found(
-    shared: &Shared,
-    client: &ClientWrapper,
-    roles: &[&str],
-    positions: &[i64],
-) -> Result<(), StoreError> {
+async fn mark_found(shared: &Shared, client: &Session, roles: &[&str], positions: &[i64]) -> Result<(), StoreError> {
     if roles.is_empty() {
         return Ok(());
     }
@@ -142,6 +135,6 @@ async fn mark_found(
     let sql = "UPDATE parked AS p SET redriven = false FROM leases AS l
                WHERE (p.role, p.position) IN (SELECT * FROM unnest($2::text[], $3::bigint[])) AND p.redriven
                  AND l.role = p.role AND l.partition = p.partition AND l.owner = $1";
-    client.execute(&client.prepare_cached(sql).await?, &[&shared.bus.process, &roles, &positions]).await?;
+    execute(client, sql, &[&shared.bus.process, &roles, &positions]).await?;
     Ok(())
 }
