@@ -16,7 +16,7 @@ use tokio_postgres::{Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::{ConnectError, OpenError, StoreError};
-use crate::options::{Options, Tls};
+use crate::options::{Options, SCHEMA_DEFAULT, Tls};
 use crate::rds::Login;
 use crate::tls;
 
@@ -110,7 +110,11 @@ impl Connector {
         server.connect_timeout(CONNECT_MAX).keepalives(true).keepalives_idle(KEEPALIVE);
         server.keepalives_interval(KEEPALIVE).keepalives_retries(2).tcp_user_timeout(SILENCE_MAX);
         if server.get_application_name().is_none() {
-            server.application_name("ordermill");
+            // Tells the installations of one database apart, for whoever looks at the server's connections.
+            server.application_name(match &*options.schema {
+                SCHEMA_DEFAULT => "ordermill".to_owned(),
+                schema => format!("ordermill/{schema}"),
+            });
         }
         // The name is checked to be plain. Commits are durable whatever the server's default is. A process that stands still in the
         // middle of a transaction holds its locks no longer than its leases.

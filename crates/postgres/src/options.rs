@@ -21,7 +21,7 @@ const UNDECIDED_MAX_DEFAULT: usize = 10_000;
 const CONNECTIONS_DEFAULT: usize = 16;
 
 /// The PostgreSQL schema unless told otherwise.
-const SCHEMA_DEFAULT: &str = "ordermill";
+pub(crate) const SCHEMA_DEFAULT: &str = "ordermill";
 
 /// PostgreSQL cuts longer names off.
 const SCHEMA_BYTES_MAX: usize = 48;

@@ -43,10 +43,10 @@ async fn connections_that_others_have_all_of() {
     let url = plant.url();
     let mut taken = vec![plant.session().await];
     let deadline = Instant::now() + Duration::from_secs(60);
-    let ours = "SELECT pid FROM pg_stat_activity WHERE application_name = 'ordermill'";
+    let ours = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'ordermill%'";
     while !taken[0].query(ours, &[]).await.unwrap().is_empty() {
         assert!(Instant::now() < deadline, "connections cannot be had: {}", taken.len());
-        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ordermill'";
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'ordermill%'";
         taken[0].query(end, &[]).await.unwrap();
         while let Ok((client, connection)) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await {
             tokio::spawn(connection);
@@ -65,7 +65,7 @@ async fn a_server_that_became_read_only() {
     let load = Load::start(&plant.fronts(), 4, 5_000);
     load.after_more(25).await;
     let session = plant.session().await;
-    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ordermill'";
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'ordermill%'";
     // As a primary that was replaced: its sessions end, and new ones cannot write.
     session.batch_execute("ALTER DATABASE postgres SET default_transaction_read_only = on").await.unwrap();
     session.query(end, &[]).await.unwrap();

@@ -6,8 +6,11 @@ use std::time::Duration;
 use ordermill_core::order::Status;
 use ordermill_core::parcel::ParcelStatus;
 use ordermill_core::process::Role;
+use ordermill_ports::clock::SystemClock;
 use ordermill_ports::conformance::shop::{Shop, parcel};
+use ordermill_ports::moving::LedgerReader;
 use ordermill_ports::queries::Position;
+use ordermill_postgres::{Options, PgLedger, Reader};
 
 use crate::support::process::{Installation, Process, SOON, eventually};
 
@@ -48,7 +51,7 @@ async fn assert_is_told(teller: &Process, told: &Process) {
 async fn processes_hear_of_each_other() {
     let mut installation = Installation::new();
     // They would not find out by themselves in the time of this test.
-    let patient = |options: &mut ordermill_postgres::Options| options.poll = Duration::from_secs(600);
+    let patient = |options: &mut Options| options.poll = Duration::from_secs(600);
     let (teller, told) = (installation.start_with(patient).await, installation.start_with(patient).await);
     assert_is_told(&teller, &told).await;
 }
@@ -57,7 +60,7 @@ async fn processes_hear_of_each_other() {
 async fn what_nobody_told_is_found_by_looking() {
     let mut installation = Installation::new();
     let teller = installation.start().await;
-    let deaf = |options: &mut ordermill_postgres::Options| {
+    let deaf = |options: &mut Options| {
         options.listen = false;
         options.poll = Duration::from_millis(100);
     };
@@ -102,4 +105,26 @@ async fn cut_connections_are_made_again() {
     positions.dedup();
     assert_eq!(positions.len(), count, "each order is told of, once");
     assert_is_told(&teller, &told).await;
+}
+
+/// Two installations in one database do not take each other for their own processes.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_exports_sees_the_processes_of_its_own_installation() {
+    let installation = Installation::new();
+    let options = |schema: &str| {
+        let url = format!("{}?schema={schema}", installation.database.url());
+        Options::from_url(&url, Arc::new(SystemClock)).expect("a sound URL")
+    };
+    let (mine, other) = (options("mine"), options("other"));
+    let idle = PgLedger::open(mine.clone()).await.expect("the ledger opens");
+    ordermill_ports::Ledger::close(&*idle).await;
+    drop(idle);
+    let busy = PgLedger::open(other.clone()).await.expect("the ledger opens");
+    let in_use = |options: Options| async {
+        let reader = tokio::task::spawn_blocking(move || Reader::open(&options)).await.expect("it ends");
+        reader.expect("it opens").in_use().map(str::to_owned)
+    };
+    assert_eq!(in_use(mine).await, None);
+    assert!(in_use(other).await.is_some_and(|who| who.contains("connections")));
+    ordermill_ports::Ledger::close(&*busy).await;
 }
