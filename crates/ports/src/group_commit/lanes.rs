@@ -2,13 +2,19 @@
 
 use std::collections::VecDeque;
 
+use ordermill_core::input::Body;
 use tokio::sync::oneshot;
 
+use crate::bus::{Settle, Settlement};
 use crate::ledger::{Outcome, Source, Submission, SubmitError};
 
 /// Inputs in one commit. A commit costs nearly the same for one as for all of them, and takes about as long as deciding this many. The
 /// last call of each lane is taken whole, so there may be a few more.
 pub const BATCH_INPUTS_MAX: usize = 1_024;
+
+/// So many acknowledgements alone count as one input: nothing is decided for them, and a cursor moves once for all. Counted as inputs,
+/// those of a relay, which has one for each event, would take more than half of every commit from the work that it waits behind.
+const ACKNOWLEDGEMENTS_PER_INPUT: usize = 8;
 
 /// Inputs that wait in the lane of results. Roles bound their own work far below, so none of them ever waits here.
 const RESULTS_MAX: usize = 32 * 1024;
@@ -39,6 +45,7 @@ impl Caller {
 #[derive(Debug)]
 pub struct Call {
     inputs: Vec<Submission>,
+    weight: usize,
     reply: oneshot::Sender<Vec<Answer>>,
 }
 
@@ -47,8 +54,19 @@ impl Call {
     #[must_use]
     pub fn new(inputs: Vec<Submission>) -> (Self, oneshot::Receiver<Vec<Answer>>) {
         let (reply, receiver) = oneshot::channel();
-        (Self { inputs, reply }, receiver)
+        (Self { weight: weight(&inputs), inputs, reply }, receiver)
     }
+}
+
+/// How many inputs these count as in a commit.
+fn weight(submissions: &[Submission]) -> usize {
+    let acknowledgements = submissions.iter().filter(|submission| is_acknowledgement(submission)).count();
+    submissions.len() - acknowledgements + acknowledgements.div_ceil(ACKNOWLEDGEMENTS_PER_INPUT)
+}
+
+fn is_acknowledgement(submission: &Submission) -> bool {
+    let is_ack = |settlement: &Settlement| matches!(settlement.how, Settle::Ack);
+    matches!(submission.input.body, Body::Nothing) && submission.settles.as_ref().is_some_and(is_ack)
 }
 
 /// The inputs of one commit.
@@ -66,23 +84,31 @@ pub struct Load {
 struct Lane {
     calls: VecDeque<Call>,
     inputs: usize,
-    /// Inputs taken beyond its shares, as calls are taken whole. They count against its next shares.
+    weight: usize,
+    /// Weight taken beyond its shares, as calls are taken whole. It counts against its next shares.
     ahead: usize,
 }
 
 impl Lane {
-    /// Takes whole calls until there are as many inputs as its share, or a few more.
+    fn push(&mut self, call: Call) {
+        self.inputs += call.inputs.len();
+        self.weight += call.weight;
+        self.calls.push_back(call);
+    }
+
+    /// Takes whole calls until they weigh as much as its share, or a little more.
     fn take(&mut self, share: usize, load: &mut Load) {
         let count = share.saturating_sub(self.ahead);
         let mut taken = 0;
         while taken < count
-            && let Some(Call { inputs, reply }) = self.calls.pop_front()
+            && let Some(Call { inputs, weight, reply }) = self.calls.pop_front()
         {
-            taken += inputs.len();
+            taken += weight;
+            self.inputs -= inputs.len();
             load.callers.push(Caller { count: inputs.len(), reply });
             load.inputs.extend(inputs);
         }
-        self.inputs -= taken;
+        self.weight -= taken;
         self.ahead = (self.ahead + taken).saturating_sub(share);
     }
 }
@@ -102,8 +128,7 @@ impl Lanes {
         if lane.inputs >= max {
             return Err(call);
         }
-        lane.inputs += call.inputs.len();
-        lane.calls.push_back(call);
+        lane.push(call);
         Ok(())
     }
 
@@ -123,7 +148,7 @@ impl Lanes {
     pub fn take(&mut self) -> Load {
         let mut load = Load::default();
         let waiting = self.waiting();
-        let shares = shares(waiting);
+        let shares = shares([0, 1, 2].map(|lane: usize| self.0[lane].weight));
         let is_contested = waiting.iter().filter(|inputs| **inputs > 0).count() > 1;
         while load.inputs.is_empty() && waiting != [0; 3] {
             for (lane, share) in self.0.iter_mut().zip(shares) {
@@ -155,7 +180,7 @@ impl Lanes {
     }
 }
 
-/// How many inputs of results, live intake and imports the next commit takes. Results go first, up to three quarters when there
+/// How many inputs of results, live intake and imports the next commit takes, by their weight. Results go first, up to three quarters when there
 /// is intake; live intake has three quarters of the rest when there are imports; what one does not need the others get.
 fn shares([results, live, import]: [usize; 3]) -> [usize; 3] {
     let max = BATCH_INPUTS_MAX;
@@ -168,9 +193,15 @@ fn shares([results, live, import]: [usize; 3]) -> [usize; 3] {
 
 #[cfg(test)]
 mod tests {
+    use ordermill_core::Timestamp;
+    use ordermill_core::event::{EventType, Subject};
+    use ordermill_core::id::OrderId;
     use ordermill_core::input::{Body, Input};
+    use ordermill_core::process::Role;
 
     use super::*;
+    use crate::bus::Delivery;
+    use crate::queries::Position;
 
     const MAX: usize = BATCH_INPUTS_MAX;
 
@@ -206,6 +237,32 @@ mod tests {
         assert_eq!(answers.try_recv().expect("all are there").len(), MAX - 1);
         assert_eq!(lanes.take().inputs.len(), 5);
         assert!(lanes.is_empty() && lanes.take().inputs.is_empty());
+    }
+
+    #[test]
+    fn acknowledgements_take_little_of_a_commit() {
+        let delivery = Delivery {
+            role: Role::Relay,
+            position: Position(1),
+            subject: Subject::Order(OrderId::from_bytes([7; 16])),
+            version: 1,
+            kind: EventType::OrderPlaced,
+            at: Timestamp::UNIX_EPOCH,
+            tries: 0,
+        };
+        let call = |submission: &Submission, count| Call::new(vec![submission.clone(); count]).0;
+        let acknowledgement = Submission::settle(delivery.clone().ack());
+        let again = Submission::settle(delivery.retry(Timestamp::UNIX_EPOCH, "later".to_owned()));
+        let mut lanes = Lanes::default();
+        for _ in 0..4 {
+            lanes.push(Source::Results, call(&acknowledgement, MAX)).expect("there is room");
+        }
+        lanes.push(Source::Results, call(&again, MAX / 2)).expect("there is room");
+        lanes.push(Source::Results, call(&again, 1)).expect("there is room");
+        assert_eq!(lanes.waiting(), [4 * MAX + MAX / 2 + 1, 0, 0]);
+        assert_eq!(lanes.take().inputs.len(), 4 * MAX + MAX / 2, "what is put off has a row to be written");
+        assert_eq!(lanes.take().inputs.len(), 1);
+        assert!(lanes.is_empty());
     }
 
     #[test]
