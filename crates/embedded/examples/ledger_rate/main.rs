@@ -9,6 +9,7 @@
 mod meter;
 mod orders;
 mod parcels;
+mod shop;
 
 /// As in the program itself: orders are made on one thread and freed on another.
 #[global_allocator]

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use crate::shop::cpu_by_thread;
+
 /// A stretch of work that is measured.
 pub struct Meter {
     cpu: BTreeMap<String, f64>,
@@ -26,19 +28,6 @@ impl Meter {
             }
         }
     }
-}
-
-/// CPU seconds of this process's threads so far, by name.
-fn cpu_by_thread() -> BTreeMap<String, f64> {
-    let mut by_name = BTreeMap::new();
-    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    for task in tasks {
-        let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
-        let stat = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
-        let nanoseconds: f64 = stat.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or(0.0);
-        *by_name.entry(name.trim().to_owned()).or_insert(0.0) += nanoseconds / 1e9;
-    }
-    by_name
 }
 
 /// Kilobytes of memory in use.

@@ -12,6 +12,8 @@ mod orders;
 #[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/support/server.rs"]
 mod server;
+#[path = "../../../embedded/examples/ledger_rate/shop.rs"]
+mod shop;
 
 use std::sync::Arc;
 

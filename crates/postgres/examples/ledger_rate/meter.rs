@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::{Client, NoTls};
 
 use crate::AnyError;
+use crate::shop::cpu_by_thread;
 
 /// Clock ticks in a second, as `/proc` counts them: the same on every Linux.
 const TICKS: f64 = 100.0;
@@ -96,19 +97,6 @@ impl Counts {
             database: [row.get(0), statements, row.get(1)],
         })
     }
-}
-
-/// CPU seconds of this process's threads so far, by name.
-fn cpu_by_thread() -> BTreeMap<String, f64> {
-    let mut by_name = BTreeMap::new();
-    let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    for task in tasks {
-        let name = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
-        let stat = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
-        let nanoseconds: f64 = stat.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or(0.0);
-        *by_name.entry(name.trim().to_owned()).or_insert(0.0) += nanoseconds / 1e9;
-    }
-    by_name
 }
 
 /// CPU seconds of the server so far, its processes that have ended included; 0 where it runs elsewhere.
