@@ -1,4 +1,4 @@
-//! The servers that the tests use, for people: the same, started in the same way.
+//! The servers that the tests use, for people: the same, started in the same way, but for the broker's virtual machine.
 
 use std::io::{Write, stdout};
 
@@ -7,6 +7,11 @@ use anyhow::{Context, Result, bail};
 use crate::broker::{Cluster, jars};
 use crate::clients;
 use crate::server::{Server, programs};
+
+/// The broker's virtual machine: as Kafka's own start script has it, with all of its compiler. The tests have a smaller one, which is of
+/// no use to people who measure.
+const JAVA_OPTIONS: &str = "-server -Xms1g -Xmx1g -XX:+UseG1GC -XX:MaxGCPauseMillis=20 \
+                            -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent";
 
 /// Starts the servers, says where they are, and keeps them until this program is interrupted; then nothing is left of them.
 ///
@@ -21,11 +26,12 @@ pub fn run() -> Result<()> {
     }
     let postgres = Server::start(&[]);
     println!("PostgreSQL  {}  (process {})", postgres.url("postgres"), postgres.pid());
-    let kafka = Cluster::single();
+    let kafka = Cluster::single_with(JAVA_OPTIONS);
     let bus = format!("kafka://{}?replication=1&min_isr=1", kafka.brokers());
     println!("Kafka       {bus}  (process {})", kafka.pids().iter().map(u32::to_string).collect::<Vec<_>>().join(", "));
     let ledger = postgres.url("postgres");
     println!("\nUse them: ORDERMILL_LEDGER='{ledger}' ORDERMILL_BUS='{bus}' ordermill serve");
+    println!("Measure:  ordermill bench --ledger '{ledger}' --bus '{bus}' --compare-ledger");
     println!("Interrupt this program to stop it. Nothing is kept.");
     stdout().flush().context("the standard output is closed")?;
     loop {

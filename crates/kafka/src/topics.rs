@@ -53,6 +53,11 @@ impl Topics {
         self.0.iter().filter(|topic| topic.channel.consumers().any(|reader| reader == role)).cloned().collect()
     }
 
+    /// The names of all of them at the broker, those of dead letters included.
+    pub(crate) fn names(&self, options: &Options) -> Vec<String> {
+        self.plans(options).into_iter().map(|plan| plan.name).collect()
+    }
+
     /// Creates what is missing, and checks what is there.
     ///
     /// # Errors

@@ -7,3 +7,4 @@ mod broker;
 mod conformance;
 mod messages;
 mod rebalance;
+mod remove;

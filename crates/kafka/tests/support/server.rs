@@ -24,13 +24,13 @@ const STARTED: &str = "Kafka Server started";
 const CLUSTER_ID: &str = "4L6g3nShT-eMCtK--X86sw";
 
 /// Runs the server, says its process id, and ends it when the standard input ends: that is when the program that started this does, in
-/// whichever way. Arguments: the folder of the jars, the folder of the node.
+/// whichever way. Arguments: the folder of the jars, the folder of the node, the options of the virtual machine.
 const SUPERVISOR: &str = r#"
-jars=$1 home=$2
+jars=$1 home=$2 options=$3
 # A terminal interrupts all of us; what is left behind is to be removed all the same.
 trap "" INT HUP
 cd "$home" || exit 1
-java="java -Xms32m -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp $jars/*"
+java="java $options -cp $jars/*"
 set -f
 [ -d data ] || $java kafka.tools.StorageTool format --cluster-id CLUSTER --config server.properties >format.log 2>&1 || exit 1
 $java kafka.Kafka server.properties >server.log 2>&1 </dev/null &
@@ -41,6 +41,9 @@ cat >/dev/null
 kill -KILL "$server" 2>/dev/null
 wait "$server" 2>/dev/null
 "#;
+
+/// The virtual machine of the tests: small, and soon up to the little that they ask of it.
+const SMALL: &str = "-Xms32m -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1";
 
 /// What every node is told. Small, as a test has few messages, and quick to let members into a group.
 const SETTINGS: &str = "
@@ -71,6 +74,7 @@ struct Node {
 #[derive(Debug)]
 pub struct Cluster {
     jars: PathBuf,
+    java_options: String,
     ports: Vec<u16>,
     /// `None` where one was killed.
     brokers: Vec<Option<Node>>,
@@ -85,7 +89,15 @@ impl Cluster {
     /// # Panics
     /// When Java or the jars are not there, with what to do, or the broker does not start, with what it said.
     pub fn single() -> Self {
-        Self::start(1)
+        Self::single_with(SMALL)
+    }
+
+    /// The same with these options of the Java virtual machine, for whoever asks more of it than a test does.
+    ///
+    /// # Panics
+    /// As [`Self::single`].
+    pub fn single_with(java_options: &str) -> Self {
+        Self::start(1, java_options)
     }
 
     /// One controller and three brokers, on which topics can have three copies.
@@ -93,17 +105,18 @@ impl Cluster {
     /// # Panics
     /// As [`Self::single`].
     pub fn of_three() -> Self {
-        Self::start(3)
+        Self::start(3, SMALL)
     }
 
-    fn start(brokers: usize) -> Self {
+    fn start(brokers: usize, java_options: &str) -> Self {
         let jars =
             jars().expect("the jars of Kafka are not there: `cargo xtask test` installs them below target/tools");
         for _ in 0..PORTS_TRIED {
             let mut ports = free_ports(brokers + 1);
             let controller_port = ports.pop().expect("there is one more");
             let home = TempDir::with_prefix("ordermill-kafka-").expect("a temporary folder can be made");
-            let mut cluster = Self { jars: jars.clone(), ports, brokers: Vec::new(), controller: None, home };
+            let (jars, java_options) = (jars.clone(), java_options.to_owned());
+            let mut cluster = Self { jars, java_options, ports, brokers: Vec::new(), controller: None, home };
             match cluster.start_nodes(controller_port) {
                 Ok(()) => return cluster,
                 Err(said) if said.contains("Address already in use") => {}
@@ -148,7 +161,7 @@ impl Cluster {
         let home = self.home.path().join(format!("node-{id}"));
         fs::create_dir(&home).expect("a folder can be made in our own");
         fs::write(home.join("server.properties"), settings).expect("a file can be written in our own folder");
-        Node::start(&self.jars, home)
+        Node::start(&self.jars, &self.java_options, home)
     }
 
     /// Where the brokers are: `127.0.0.1:9092,127.0.0.1:9093`.
@@ -173,7 +186,8 @@ impl Cluster {
     pub fn revive(&mut self, broker: usize) {
         let id = if self.ports.len() == 1 { 0 } else { broker + 1 };
         let home = self.home.path().join(format!("node-{id}"));
-        let started = Node::start(&self.jars, home).and_then(|node| node.wait_until_ready().map(|()| node));
+        let started =
+            Node::start(&self.jars, &self.java_options, home).and_then(|node| node.wait_until_ready().map(|()| node));
         self.brokers[broker] = Some(started.unwrap_or_else(|said| panic!("the broker does not start again:\n{said}")));
     }
 }
@@ -186,10 +200,10 @@ impl Drop for Cluster {
 }
 
 impl Node {
-    fn start(jars: &Path, home: PathBuf) -> Result<Self, String> {
+    fn start(jars: &Path, java_options: &str, home: PathBuf) -> Result<Self, String> {
         let script = SUPERVISOR.replace("CLUSTER", CLUSTER_ID);
         let mut command = Command::new("sh");
-        command.args(["-c", &script, "kafka-for-tests"]).arg(jars).arg(&home);
+        command.args(["-c", &script, "kafka-for-tests"]).arg(jars).arg(&home).arg(java_options);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut supervisor = command.spawn().expect("sh is there");
         let mut pid = String::new();
