@@ -87,14 +87,30 @@ fn a_file_is_imported_and_fulfilled() {
     let counts = ["products", "orders", "refused", "mails", "unmailed"].map(|name| import[name].as_u64().unwrap());
     assert_eq!(counts, [1, 49, 1, 49, 0], "{figures:#}");
     assert!(number(import, "accepted_seconds") > 0.0 && number(import, "fulfilled_seconds") > 0.0);
+    let totals = json!({
+        "orders": {"confirmed": 30, "rejected": 19},
+        "rejected": {"out_of_stock": 19},
+        "mails": 49,
+        "captured_minor": {"USD": 30 * 100},
+        "units_sold": 30,
+    });
+    assert_eq!(import["totals"], totals, "{figures:#}");
 }
 
 #[test]
 fn only_what_can_be_measured_together_is() {
+    let has_kafka = cfg!(feature = "kafka");
+    let unfit = if has_kafka { "Kafka carries the events of a ledger on PostgreSQL" } else { "the feature `kafka`" };
+    let shared = if has_kafka { "leave `prefix=` out" } else { "the feature `kafka`" };
     for (arguments, reason) in [
-        (["--processes", "2"], "only a ledger on PostgreSQL is shared"),
-        (["--ledger", "mysql://127.0.0.1/x"], "must be sqlite, memory or postgres://"),
-        (["--hot-product", "101"], "101 is not in 0..=100"),
+        (&["--processes", "2"][..], "only a ledger on PostgreSQL is shared"),
+        (&["--ledger", "mysql://127.0.0.1/x"], "must be sqlite, memory or postgres://"),
+        (&["--hot-product", "101"], "101 is not in 0..=100"),
+        (&["--bus", "kafka://127.0.0.1:9"], unfit),
+        (&["--bus", "kafka://127.0.0.1:9?prefix=shop"], shared),
+        (&["--compare-ledger"], "--bus <URL>"),
+        (&["--split"], "--processes <N>"),
+        (&["--import", "orders.ndjson", "--echo"], "cannot be used with"),
     ] {
         let output = ordermill().arg("bench").args(arguments).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);

@@ -41,6 +41,9 @@ pub(super) enum Variant {
     Memory,
     /// Servers on PostgreSQL.
     Postgres,
+    /// Servers on PostgreSQL, with Kafka between ledger and roles.
+    #[serde(rename = "postgres+kafka")]
+    PostgresKafka,
     /// A server that is running already.
     Running,
     /// The bare echo.
@@ -53,6 +56,7 @@ impl Variant {
             Self::Sqlite => "sqlite",
             Self::Memory => "memory",
             Self::Postgres => "postgres",
+            Self::PostgresKafka => "postgres+kafka",
             Self::Running => "running",
             Self::Echo => "echo",
         }

@@ -15,8 +15,11 @@ use hyper::body::Frame;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::mailbox::{Mailbox, Store};
-use super::server::{Program, Server};
+use super::cluster::{Cluster, Layout};
+use super::figures::Variant;
+use super::mailbox::Mailbox;
+use super::measure;
+use super::totals::{self, Totals};
 use super::wire::{NDJSON, Target};
 
 /// Bytes handed to the connection at once.
@@ -26,9 +29,17 @@ const CHUNKS_AHEAD: usize = 8;
 /// How long no mail may come before the rest is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What is imported.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Files<'a> {
+    pub(super) orders: &'a Path,
+    pub(super) products: &'a Path,
+}
+
 /// What an import took.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Imported {
+    pub(super) variant: Variant,
     /// Products in the catalogue.
     pub(super) products: u64,
     /// For the products alone, in seconds.
@@ -47,36 +58,43 @@ pub(super) struct Imported {
     pub(super) unmailed: u64,
     /// Orders mailed per second.
     pub(super) fulfilled_per_second: f64,
-    /// The most memory the server used, in bytes.
+    /// The most memory the servers used, in bytes.
     pub(super) memory_peak_bytes: Option<u64>,
+    /// What the shop had come to in the end.
+    pub(super) totals: Totals,
 }
 
-/// Imports products and orders into a fresh server, and waits for the last mail.
+/// Imports products and orders into fresh servers, waits for the last mail, and asks what the shop has come to.
 pub(super) async fn measure(
-    orders: &Path,
-    products: &Path,
+    files: Files<'_>,
+    variant: Variant,
     data: &Path,
     environment: &[(String, String)],
+    layout: Layout,
 ) -> anyhow::Result<Imported> {
-    let server = Server::start(Program::Serve { data, environment }).await?;
+    let cluster = Cluster::start(data, environment, layout).await?;
+    let target = cluster.front();
     let began = Instant::now();
-    let catalogue = send_file(&server.target, "/v1/products", products).await?;
+    let catalogue = send_file(target, "/v1/products", files.products).await?;
     if catalogue.refused() > 0 {
-        bail!("{} lines of {} were refused", catalogue.refused(), products.display());
+        bail!("{} lines of {} were refused", catalogue.refused(), files.products.display());
     }
     let products_seconds = began.elapsed().as_secs_f64();
-    let mailbox = Mailbox::follow(&Store::File(data.join("mail.mbox")))?;
+    let mailbox = Mailbox::follow(&cluster.mails)?;
     let began = Instant::now();
-    let sent = send_file(&server.target, "/v1/orders", orders).await?;
+    let sent = send_file(target, "/v1/orders", files.orders).await?;
     let accepted_seconds = began.elapsed().as_secs_f64();
     let expected = sent.mails_expected();
     let newest = mailbox.wait_for(expected, PATIENCE).await.unwrap_or_else(|| mailbox.newest());
     let fulfilled_seconds = newest.saturating_duration_since(began).as_secs_f64();
     let mails = mailbox.count();
+    let memory = measure::memory(&cluster.servers);
+    let mut totals = totals::of_shop(target, PATIENCE).await?;
+    totals.mails = mailbox.count();
     mailbox.finish()?;
-    let memory = server.memory();
-    server.stop().await?;
+    cluster.stop().await?;
     Ok(Imported {
+        variant,
         products: catalogue.accepted(),
         products_seconds,
         orders: sent.accepted(),
@@ -87,6 +105,7 @@ pub(super) async fn measure(
         unmailed: expected.saturating_sub(mails),
         fulfilled_per_second: mails as f64 / fulfilled_seconds.max(f64::MIN_POSITIVE),
         memory_peak_bytes: memory.map(|(_, peak)| peak),
+        totals,
     })
 }
 

@@ -5,9 +5,13 @@ use std::str::FromStr;
 
 use anyhow::Result;
 
+use super::bus::BusUrl;
+use super::cluster::Layout;
 use super::figures::{Figures, Variant};
-use super::import::{self, Imported};
+use super::import::{self, Files, Imported};
 use super::measure::Plan;
+#[cfg(feature = "postgres")]
+use super::place::Place;
 
 /// Where a server of the benchmark keeps its ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,34 +53,59 @@ impl LedgerKind {
         }
     }
 
-    /// One run on PostgreSQL.
-    #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "this build measures none of them"))]
-    pub(super) async fn measure(&self, plan: &Plan, processes: Option<u16>, data: &Path) -> Result<Figures> {
+    /// Where the next run on PostgreSQL is to be, with a broker or without.
+    #[cfg(feature = "postgres")]
+    async fn place(&self, variant: Variant, bus: Option<&BusUrl>) -> Result<Place> {
         match self {
-            #[cfg(feature = "postgres")]
-            Self::Postgres(url) => super::postgres::measure(plan, url, processes, data).await,
+            Self::Postgres(url) => Place::make(url, bus.filter(|_| variant == Variant::PostgresKafka)).await,
             _ => anyhow::bail!("this ledger is not on PostgreSQL"),
         }
     }
 
+    /// One run on PostgreSQL.
+    #[cfg(feature = "postgres")]
+    pub(super) async fn measure(
+        &self,
+        plan: &Plan,
+        variant: Variant,
+        bus: Option<&BusUrl>,
+        data: &Path,
+    ) -> Result<Figures> {
+        super::postgres::measure(plan, variant, self.place(variant, bus).await?, data).await
+    }
+
+    /// This build has none.
+    #[cfg(not(feature = "postgres"))]
+    #[expect(clippy::unused_async, reason = "with PostgreSQL there is something to wait for")]
+    pub(super) async fn measure(&self, _: &Plan, _: Variant, _: Option<&BusUrl>, _: &Path) -> Result<Figures> {
+        anyhow::bail!("this build measures nothing on PostgreSQL")
+    }
+
     /// One import.
+    #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "this build has no broker"))]
     pub(super) async fn import(
         &self,
-        orders: &Path,
-        products: &Path,
+        files: Files<'_>,
+        plan: &Plan,
+        variant: Variant,
+        bus: Option<&BusUrl>,
         data: &Path,
-        environment: Vec<(String, String)>,
     ) -> Result<Imported> {
-        match self {
+        let environment = plan.environment_of(variant);
+        // What is on no server is not shared.
+        let layout = match variant {
+            Variant::Postgres | Variant::PostgresKafka => plan.layout,
+            _ => Layout::One,
+        };
+        match variant {
             #[cfg(feature = "postgres")]
-            Self::Postgres(url) => {
-                let schema = super::postgres::Schema::make(url).await?;
-                let environment: Vec<_> = environment.into_iter().chain([schema.setting()]).collect();
-                let imported = import::measure(orders, products, data, &environment).await;
-                schema.remove().await?;
-                imported
+            Variant::Postgres | Variant::PostgresKafka => {
+                let place = self.place(variant, bus).await?;
+                let environment: Vec<_> = environment.into_iter().chain(place.settings()).collect();
+                let outcome = import::measure(files, variant, data, &environment, layout).await;
+                place.leave(outcome).await
             }
-            _ => import::measure(orders, products, data, &environment).await,
+            _ => import::measure(files, variant, data, &environment, layout).await,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, Layout};
 use super::figures::{Figures, Quantiles, Variant};
 use super::load::{self, Shape, Tally};
 use super::mailbox::{Mailbox, Store};
@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub(super) struct Plan {
     pub(super) shape: Shape,
     pub(super) goods: Goods,
+    /// Processes on a ledger that several share.
+    pub(super) layout: Layout,
     /// Options of the server, as environment.
     pub(super) environment: Vec<(String, String)>,
     /// Orders that a SQLite ledger holds before.
@@ -51,7 +53,7 @@ pub(super) async fn echo(plan: &Plan, data: &Path) -> anyhow::Result<Figures> {
 
 /// Runs a server of ours on this data directory. Gives how many orders it took, too, the warm-up's included.
 pub(super) async fn own(plan: &Plan, variant: Variant, data: &Path) -> anyhow::Result<(Figures, u64)> {
-    let ready = Ready::start(plan, data, &plan.environment_of(variant), None).await?;
+    let ready = Ready::start(plan, data, &plan.environment_of(variant), Layout::One).await?;
     let (mut figures, accepted) = ready.run(plan, variant).await?;
     if variant == Variant::Sqlite {
         let stored = plan.stored_before + accepted;
@@ -73,11 +75,11 @@ impl Ready {
         plan: &Plan,
         data: &Path,
         environment: &[(String, String)],
-        processes: Option<u16>,
+        layout: Layout,
     ) -> anyhow::Result<Self> {
-        let cluster = Cluster::start(data, environment, processes).await?;
+        let cluster = Cluster::start(data, environment, layout).await?;
         let idle_bytes = memory(&cluster.servers).map(|(now, _)| now);
-        shop::stock_up(&cluster.servers[0].target, plan.goods).await?;
+        shop::stock_up(cluster.front(), plan.goods).await?;
         Ok(Self { cluster, idle_bytes })
     }
 
@@ -152,7 +154,7 @@ fn figures(variant: Variant, tally: &Tally) -> Figures {
 }
 
 /// Memory that servers have in use now, and the most that each ever had, in bytes, together.
-fn memory(servers: &[Server]) -> Option<(u64, u64)> {
+pub(super) fn memory(servers: &[Server]) -> Option<(u64, u64)> {
     let of_each: Option<Vec<(u64, u64)>> = servers.iter().map(Server::memory).collect();
     of_each?.into_iter().reduce(|(now, peak), (also, also_peak)| (now + also, peak + also_peak))
 }

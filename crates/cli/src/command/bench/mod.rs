@@ -3,6 +3,8 @@
 //! The server runs as a process of its own and is driven over HTTP; an order counts as fulfilled when its mail is in the mail
 //! store. What the server says of itself is not looked at.
 
+mod args;
+mod bus;
 mod cluster;
 mod echo;
 mod figures;
@@ -13,123 +15,40 @@ mod mailbox;
 mod maildir;
 mod measure;
 #[cfg(feature = "postgres")]
+mod place;
+#[cfg(feature = "postgres")]
 mod postgres;
 mod print;
+mod report;
 mod scratch;
 mod server;
 mod shop;
+mod totals;
 mod tracking;
 mod wire;
 
 use std::io::Write as _;
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use ordermill_core::limits::TRACKING_REPORTS_MAX;
-use serde_json::json;
 
+pub use args::Args;
 use figures::{Figures, Series, Variant};
-use ledger::LedgerKind;
-use load::Shape;
+use import::Files;
 use mailbox::Store;
 use measure::Plan;
+use report::Imports;
 use scratch::Scratch;
 use server::{Program, Server};
-use shop::Goods;
 use wire::Target;
 
 use super::Global;
-use crate::exit::{Exit, Usage};
+use crate::exit::Exit;
 use crate::output;
 use crate::shutdown::Signals;
 
-/// Arguments of `bench`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Connections that are kept open; in a closed loop each has one request under way
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
-    connections: u16,
-    /// Send this many orders a second, however fast the answers are (an open loop), timed from when each was due
-    #[arg(long, value_name = "PER_SECOND", value_parser = positive)]
-    rate: Option<f64>,
-    /// How long to measure, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = positive)]
-    duration: f64,
-    /// How long to load the server before measuring, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = positive)]
-    warm_up: f64,
-    /// Lines of each order
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=500))]
-    lines: u64,
-    /// Products, each with plenty of stock
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
-    products: u64,
-    /// Percent of the orders that have one product in common
-    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=100))]
-    hot_product: u8,
-    /// Where the server keeps its ledger: sqlite, memory, or a database postgres://USER@HOST:PORT/DATABASE, in which each run makes
-    /// a schema of its own and removes it
-    #[arg(long, value_name = "LEDGER", default_value = "sqlite")]
-    ledger: LedgerKind,
-    /// Run so many servers on the one PostgreSQL ledger, each with every role, with a maildir and a payment sandbox that they share;
-    /// otherwise one with a mail file and a sandbox of its own
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16), conflicts_with_all = ["import", "tracking"])]
-    processes: Option<u16>,
-    /// Where the servers' data directories are made and left; otherwise beside the current directory, and removed. With --url the
-    /// data directory of that server, so that its mails can be counted
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// Load this server instead of starting one
-    #[arg(long, value_name = "URL", conflicts_with_all = ["echo", "compare_memory", "prefill", "import", "ledger", "env"])]
-    url: Option<String>,
-    /// Run a bare JSON echo beside it with the same client, and print the ratio
-    #[arg(long)]
-    echo: bool,
-    /// Run the same on a ledger in memory, which shows what durability costs
-    #[arg(long)]
-    compare_memory: bool,
-    /// Store this many finished orders first. They are archived in the background, also while the load runs, unless that role is
-    /// left out: --env ORDERMILL_ROLES=api,payments,inventory,notifications,sweeper
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    prefill: u64,
-    /// Measure importing and fulfilling this file of orders instead, packed or plain
-    #[arg(long, value_name = "FILE")]
-    import: Option<PathBuf>,
-    /// The products for --import; otherwise products.ndjson.gz beside its file
-    #[arg(long, value_name = "FILE", requires = "import")]
-    import_products: Option<PathBuf>,
-    /// Measure reports of parcels instead of orders, in batches over many parcels that walk from the warehouse to their door
-    #[arg(long, conflicts_with_all = ["rate", "echo", "compare_memory", "prefill", "import"])]
-    tracking: bool,
-    /// Reports in each batch of --tracking
-    #[arg(long, value_name = "N", default_value_t = 100, requires = "tracking", value_parser = batch)]
-    batch: usize,
-    /// How often to measure; the run in the middle is shown, with the slowest and the fastest
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
-    runs: u16,
-    /// An option of the server as environment, such as ORDERMILL_ARCHIVE__SHARE_PERCENT=1; may be repeated
-    #[arg(long, value_name = "NAME=VALUE")]
-    env: Vec<String>,
-    /// Serve the echo (for the benchmark itself)
-    #[arg(long, hide = true, value_name = "ADDRESS")]
-    echo_server: Option<SocketAddr>,
-}
-
-fn positive(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(number) if number > 0.0 && number <= 1e9 => Ok(number),
-        _ => Err("must be a number above zero".to_owned()),
-    }
-}
-
-fn batch(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(number) if (1..=TRACKING_REPORTS_MAX).contains(&number) => Ok(number),
-        _ => Err(format!("must be from 1 to {TRACKING_REPORTS_MAX}")),
-    }
-}
+/// In the order in which they are shown.
+const VARIANTS: [Variant; 6] =
+    [Variant::Sqlite, Variant::PostgresKafka, Variant::Postgres, Variant::Running, Variant::Memory, Variant::Echo];
 
 /// Measures, and prints the figures.
 pub fn run(args: Args, global: &Global) -> Result<Exit> {
@@ -149,7 +68,7 @@ pub fn run(args: Args, global: &Global) -> Result<Exit> {
                 run_load(&args, global).await
             }
         };
-        // Dropping the measurement ends its servers and removes their data.
+        // Dropping the measurement ends its servers and removes what they had, here and on other servers.
         tokio::select! {
             outcome = measure => outcome,
             signal = signals.next() => bail!("ended by {signal}"),
@@ -165,66 +84,17 @@ fn say(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-impl Args {
-    /// Refuses what goes together on no ledger, or not on this one.
-    fn check(&self) -> Result<(), Usage> {
-        let is_postgres = matches!(self.ledger, LedgerKind::Postgres(_));
-        let refuse = |what: &str| Err(Usage(what.to_owned()));
-        if self.processes.is_some() && !is_postgres {
-            return refuse("--processes: only a ledger on PostgreSQL is shared; name one with --ledger");
-        }
-        if is_postgres && (self.prefill > 0 || self.tracking) {
-            return refuse("--prefill and --tracking measure a ledger in a file; leave --ledger out");
-        }
-        Ok(())
-    }
-
-    fn plan(&self) -> Result<Plan> {
-        let environment = self.env.iter().map(|setting| {
-            let (name, value) =
-                setting.split_once('=').ok_or_else(|| Usage(format!("--env {setting}: must be NAME=VALUE")))?;
-            Ok((name.to_owned(), value.to_owned()))
-        });
-        // Whatever is slow is to show in the figures, not in a log that grows beside them.
-        let log_level = ("ORDERMILL_LOG__LEVEL".to_owned(), "warn".to_owned());
-        let environment = std::iter::once(Ok(log_level)).chain(environment).collect::<Result<_, Usage>>()?;
-        Ok(Plan {
-            shape: Shape {
-                connections: usize::from(self.connections),
-                rate: self.rate,
-                warm_up: Duration::from_secs_f64(self.warm_up),
-                duration: Duration::from_secs_f64(self.duration),
-            },
-            goods: Goods { products: self.products, lines: self.lines, hot_percent: self.hot_product },
-            environment,
-            stored_before: 0,
-        })
-    }
-
-    /// What is run in turn.
-    fn variants(&self) -> Vec<Variant> {
-        let own = self.ledger.variant();
-        let memory = (self.compare_memory && own != Variant::Memory).then_some(Variant::Memory);
-        let echo = self.echo.then_some(Variant::Echo);
-        std::iter::once(own).chain(memory).chain(echo).collect()
-    }
-}
-
 async fn run_load(args: &Args, global: &Global) -> Result<Exit> {
     let mut plan = args.plan()?;
     let runs = match &args.url {
         Some(url) => run_running(args, &plan, &Target::from_url(url)?).await?,
         None => run_own(args, &mut plan, global).await?,
     };
-    let all: Vec<Series> = [Variant::Sqlite, Variant::Postgres, Variant::Running, Variant::Memory, Variant::Echo]
-        .into_iter()
-        .filter_map(|variant| Series::of(&runs, variant))
-        .collect();
+    let all: Vec<Series> = VARIANTS.into_iter().filter_map(|variant| Series::of(&runs, variant)).collect();
     if global.json {
-        output::json(&summary(args, &all, &runs))?;
+        output::json(&report::summary(args, &all, &runs))?;
     } else {
-        print::series(&all)?;
-        print_ratios(&all)?;
+        report::print_all(&all)?;
     }
     let is_whole = runs.iter().all(|run| run.unmailed.unwrap_or(0) == 0 && run.broken == 0);
     Ok(if is_whole { Exit::Ok } else { Exit::Failure })
@@ -277,7 +147,9 @@ async fn run_own(args: &Args, plan: &mut Plan, global: &Global) -> Result<Vec<Fi
                     let fresh = scratch.directory(&format!("run-{number}-{}", variant.as_str()))?;
                     match variant {
                         Variant::Echo => measure::echo(plan, &fresh.path).await?,
-                        Variant::Postgres => args.ledger.measure(plan, args.processes, &fresh.path).await?,
+                        Variant::Postgres | Variant::PostgresKafka => {
+                            args.ledger.measure(plan, variant, args.bus.as_ref(), &fresh.path).await?
+                        }
                         _ => measure::own(plan, variant, &fresh.path).await?.0,
                     }
                 }
@@ -293,77 +165,25 @@ async fn run_import(args: &Args, global: &Global) -> Result<Exit> {
     let orders = args.import.as_ref().context("--import names the file")?;
     let beside = || orders.with_file_name("products.ndjson.gz");
     let products = args.import_products.clone().unwrap_or_else(beside);
-    let plan = args.plan()?;
-    let variant = args.variants()[0];
+    let files = Files { orders, products: &products };
+    let (plan, variants) = (args.plan()?, args.variants());
     let scratch = Scratch::new(args.data.as_deref())?;
     let mut all = Vec::new();
     for number in 1..=args.runs {
         say(&format!("run {number} of {}", args.runs));
-        let data = scratch.directory(&format!("import-{number}"))?;
-        let environment = plan.environment_of(variant);
-        let import = args.ledger.import(orders, &products, &data.path, environment).await?;
-        say(&format!("  {:.2} s until the last order was mailed", import.fulfilled_seconds));
-        all.push(import);
+        for variant in &variants {
+            let data = scratch.directory(&format!("import-{number}-{}", variant.as_str()))?;
+            let import = args.ledger.import(files, &plan, *variant, args.bus.as_ref(), &data.path).await?;
+            let (variant, seconds) = (variant.as_str(), import.fulfilled_seconds);
+            say(&format!("  {variant}: {seconds:.2} s until the last order was mailed"));
+            all.push(import);
+        }
     }
-    all.sort_by(|a, b| a.fulfilled_seconds.total_cmp(&b.fulfilled_seconds));
-    let median = &all[(all.len() - 1) / 2];
+    let imports = Imports::of(&all, &variants);
     if global.json {
-        output::json(&json!({ "ledger": variant, "import": median, "all_runs": all }))?;
+        output::json(&imports.summary(args))?;
     } else {
-        print::imported(median)?;
+        imports.print()?;
     }
     Ok(if all.iter().all(|import| import.unmailed == 0) { Exit::Ok } else { Exit::Failure })
-}
-
-fn find(all: &[Series], variant: Variant) -> Option<&Figures> {
-    all.iter().map(|series| &series.median).find(|figures| figures.variant == variant)
-}
-
-/// How the first stands against the echo, and against the ledger in memory.
-fn ratios(all: &[Series]) -> (Option<f64>, Option<f64>) {
-    let Some(own) = all.first().map(|series| series.median.rate()) else {
-        return (None, None);
-    };
-    let against = |variant| find(all, variant).map(|other| own / other.rate().max(f64::MIN_POSITIVE));
-    let memory = against(Variant::Memory).filter(|_| all[0].median.variant != Variant::Memory);
-    (against(Variant::Echo), memory)
-}
-
-fn print_ratios(all: &[Series]) -> std::io::Result<()> {
-    let (echo, memory) = ratios(all);
-    if let Some(ratio) = echo {
-        output::line(format_args!("{:.1} % of the bare JSON echo", ratio * 100.0))?;
-    }
-    if let Some(ratio) = memory {
-        output::line(format_args!("{:.1} % of the same server with its ledger in memory", ratio * 100.0))?;
-    }
-    Ok(())
-}
-
-fn summary(args: &Args, all: &[Series], runs: &[Figures]) -> serde_json::Value {
-    let (ratio, memory_ratio) = ratios(all);
-    let mut summary = json!({
-        "connections": args.connections,
-        "rate": args.rate,
-        "duration_seconds": args.duration,
-        "warm_up_seconds": args.warm_up,
-        "lines": args.lines,
-        "products": args.products,
-        "hot_product_percent": args.hot_product,
-        "processes": args.processes,
-        "prefill": args.prefill,
-        "runs": args.runs,
-        "cores": std::thread::available_parallelism().map_or(1, usize::from),
-        "echo_per_second": find(all, Variant::Echo).map(Figures::rate),
-        "ratio": ratio,
-        "memory_per_second": find(all, Variant::Memory).map(Figures::rate),
-        "memory_ratio": memory_ratio,
-        "all_runs": runs,
-    });
-    if let (Some(fields), Ok(serde_json::Value::Object(own))) =
-        (summary.as_object_mut(), serde_json::to_value(all.first()))
-    {
-        fields.extend(own);
-    }
-    summary
 }

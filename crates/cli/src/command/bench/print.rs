@@ -83,19 +83,27 @@ pub(super) fn run_line(figures: &Figures) -> String {
     format!("  {}: {fulfilled}{} accepted/s, p99 {p99} ms", figures.variant.as_str(), rate(figures.accepted_per_second))
 }
 
-/// Prints what an import took.
-pub(super) fn imported(import: &Imported) -> io::Result<()> {
-    let rows = [
-        ("products", "products", count(import.products)),
-        ("time for the products", "s", format!("{:.2}", import.products_seconds)),
-        ("orders", "orders", count(import.orders)),
-        ("lines refused", "lines", count(import.refused)),
-        ("until the last was accepted", "s", format!("{:.2}", import.accepted_seconds)),
-        ("until the last was mailed", "s", format!("{:.2}", import.fulfilled_seconds)),
-        ("fulfilled (mailed)", "orders/s", rate(import.fulfilled_per_second)),
-        ("accepted and not mailed", "orders", count(import.unmailed)),
-        ("memory at its peak", "MiB", import.memory_peak_bytes.map_or_else(|| "-".to_owned(), mib)),
-    ];
-    let rows = rows.map(|(name, unit, value)| vec![name.to_owned(), unit.to_owned(), value]);
-    output::table(&[("figure", Align::Left), ("unit", Align::Left), ("value", Align::Right)], rows.to_vec())
+/// Prints what imports took, side by side.
+pub(super) fn imported(imports: &[&Imported]) -> io::Result<()> {
+    let mut columns = vec![("figure", Align::Left), ("unit", Align::Left)];
+    columns.extend(imports.iter().map(|import| (import.variant.as_str(), Align::Right)));
+    let rows = IMPORT_FIGURES.iter().map(|(name, unit, show)| {
+        let cells = imports.iter().map(|import| show(import));
+        [(*name).to_owned(), (*unit).to_owned()].into_iter().chain(cells).collect()
+    });
+    output::table(&columns, rows.collect())
 }
+
+type ShowImport = fn(&Imported) -> String;
+
+const IMPORT_FIGURES: &[(&str, &str, ShowImport)] = &[
+    ("products", "products", |import| count(import.products)),
+    ("time for the products", "s", |import| format!("{:.2}", import.products_seconds)),
+    ("orders", "orders", |import| count(import.orders)),
+    ("lines refused", "lines", |import| count(import.refused)),
+    ("until the last was accepted", "s", |import| format!("{:.2}", import.accepted_seconds)),
+    ("until the last was mailed", "s", |import| format!("{:.2}", import.fulfilled_seconds)),
+    ("fulfilled (mailed)", "orders/s", |import| rate(import.fulfilled_per_second)),
+    ("accepted and not mailed", "orders", |import| count(import.unmailed)),
+    ("memory at its peak", "MiB", |import| import.memory_peak_bytes.map_or_else(|| "-".to_owned(), mib)),
+];
