@@ -1,5 +1,8 @@
-//! The black-box tests on PostgreSQL with Kafka as the event path: those of the embedded profile that live from events on their way, and
-//! what only a broker can show.
+//! The black-box tests on PostgreSQL with Kafka as the event path: those of the PostgreSQL profile, and what only a broker can show.
+//!
+//! Left out is what the event path has no part in: `bench_postgres`, which measures the ledger; of `processes`, `compose`, whose file has
+//! no broker, and `starting`, which is about ledgers that cannot be opened (`event_path` and `chaos` have brokers that are not there); of
+//! `chaos`, servers that are full, busy or badly reached, where the ledger answers callers before anything is published.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -7,9 +10,43 @@
 mod profile;
 mod support;
 
+mod bad_input;
+mod commands;
 mod crash;
+mod damage_postgres;
+mod doctor;
 mod event_path;
+mod idempotency;
 mod lifecycle;
+mod moving;
 mod payments;
 mod stock;
 mod systems;
+
+/// What only several processes can show, in the layout with a relay.
+mod processes {
+    mod installation;
+    mod layout;
+    mod roles;
+    mod rolling;
+}
+
+/// Faults under load, with a broker between the ledger and the roles: its own, those of the network to it, and those of the processes and
+/// of PostgreSQL as without it.
+mod chaos {
+    #[expect(dead_code, reason = "the tests of PostgreSQL lie in wait for commits")]
+    #[path = "../../../crates/postgres/tests/support/proxy.rs"]
+    mod proxy;
+
+    mod books;
+    mod brokers;
+    #[path = "crew_on_broker.rs"]
+    mod crew;
+    mod frozen;
+    mod kills;
+    mod load;
+    mod outages;
+    #[expect(dead_code, reason = "the tests of PostgreSQL put a network or a small disk before the server")]
+    mod plant;
+    mod skew;
+}

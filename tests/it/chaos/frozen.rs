@@ -4,6 +4,7 @@ use rustix::process::Signal;
 use tokio::time::sleep;
 
 use super::books::assert_in_balance;
+use super::crew::FROZEN;
 use super::load::{Load, Order, probe};
 use super::plant::{LEASE, Plant};
 use crate::support::Shop;
@@ -25,7 +26,7 @@ async fn a_process_that_was_frozen_does_no_harm() {
     let plant = Plant::start(&[]).await;
     let load = Load::start(&plant.fronts(), 4, 5_000);
     let mut more = Vec::new();
-    for name in ["till-1", "back-2"] {
+    for name in FROZEN {
         load.after_more(15).await;
         more.extend(place_slow(&plant, name).await);
         plant.signal(name, Signal::STOP);

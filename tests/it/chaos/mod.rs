@@ -7,12 +7,14 @@
 mod proxy;
 
 mod books;
+mod crew;
 mod disks;
 mod frozen;
 mod kills;
 mod load;
 mod network;
 mod outages;
+#[expect(dead_code, reason = "the tests with a broker do more with it")]
 mod plant;
 mod pressure;
 mod skew;

@@ -1,4 +1,4 @@
-//! An installation to do harm to: a PostgreSQL server of its own, processes for every role, and two of most.
+//! An installation to do harm to: a PostgreSQL server of its own, processes for every role, and two of each.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,8 +11,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio_postgres::NoTls;
 
+use super::crew::PROCESSES;
 use super::proxy::Proxy;
-use crate::profile::{Postgres, SmallDisk};
+use crate::profile::{Postgres, SmallDisk, event_path};
 use crate::support::{Diagnosis, Server, Shop, doctor_by, ordermill};
 
 /// How long a lease holds here. Another process takes over when it is over.
@@ -20,16 +21,6 @@ pub const LEASE: Duration = Duration::from_secs(2);
 
 /// How long anything that is awaited may take: test machines are shared.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The processes: their names, and their roles.
-const PROCESSES: [(&str, &str); 6] = [
-    ("front-1", "api"),
-    ("front-2", "api"),
-    ("till-1", "payments,inventory,sweeper"),
-    ("till-2", "payments,inventory,sweeper"),
-    ("back-1", "notifications,archive,tracking,records"),
-    ("back-2", "notifications,archive,tracking,records"),
-];
 
 /// The fronts as clients see them, by what stands before them.
 pub type Fronts = Arc<RwLock<BTreeMap<String, Shop>>>;
@@ -40,13 +31,20 @@ pub struct Plant {
     folder: TempDir,
     _provider: Provider,
     crew: Mutex<BTreeMap<String, Server>>,
+    /// Options that a process is given by its environment, from its next start on.
+    environment: Mutex<BTreeMap<String, (&'static str, String)>>,
     fronts: Fronts,
 }
 
 impl Plant {
     /// A plant with all its processes, on a server with these settings.
     pub async fn start(settings: &[&str]) -> Self {
-        let plant = Self::build(Postgres::start(settings), "postgres", None);
+        Self::start_fed(settings, &event_path()).await
+    }
+
+    /// The same with its events on this way, a line of a configuration.
+    pub async fn start_fed(settings: &[&str], event_path: &str) -> Self {
+        let plant = Self::build(Postgres::start(settings), "postgres", None, event_path);
         plant.open().await;
         plant
     }
@@ -55,7 +53,7 @@ impl Plant {
     pub async fn start_behind_network() -> (Self, Proxy) {
         let postgres = Postgres::start(&[]);
         let network = Proxy::start(([127, 0, 0, 1], postgres.port()).into()).await;
-        let plant = Self::build(postgres, "postgres", Some(network.port()));
+        let plant = Self::build(postgres, "postgres", Some(network.port()), &event_path());
         plant.open().await;
         (plant, network)
     }
@@ -71,12 +69,12 @@ impl Plant {
             client.batch_execute("CREATE DATABASE small TABLESPACE small").await.unwrap();
             database = "small";
         }
-        let plant = Self::build(postgres, database, None);
+        let plant = Self::build(postgres, database, None, &event_path());
         plant.open().await;
         plant
     }
 
-    fn build(postgres: Postgres, database: &str, port: Option<u16>) -> Self {
+    fn build(postgres: Postgres, database: &str, port: Option<u16>, event_path: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let provider = Provider::start(folder.path());
         let shared = |name: &str| folder.path().join(name).display().to_string();
@@ -84,7 +82,7 @@ impl Plant {
         let ledger =
             port.map_or(ledger.clone(), |port| ledger.replace(&postgres.port().to_string(), &port.to_string()));
         let config = format!(
-            "ledger = \"{ledger}\"\npayments = \"sandbox:{}\"\nmail = \"maildir:{}\"\nobjects = \"file:{}\"\n\n\
+            "ledger = \"{ledger}\"\n{event_path}payments = \"sandbox:{}\"\nmail = \"maildir:{}\"\nobjects = \"file:{}\"\n\n\
              [postgres]\nlease = \"{}s\"\nanswer_max = \"3s\"\nconnections = 8\n\n[http]\nrequest_timeout = \"10s\"\n",
             provider.url,
             shared("mail"),
@@ -92,8 +90,15 @@ impl Plant {
             LEASE.as_secs(),
         );
         std::fs::write(folder.path().join("shop.toml"), config).unwrap();
-        let (crew, fronts) = (Mutex::default(), Fronts::default());
-        Self { postgres: Arc::new(postgres), database: database.to_owned(), folder, _provider: provider, crew, fronts }
+        Self {
+            postgres: Arc::new(postgres),
+            database: database.to_owned(),
+            folder,
+            _provider: provider,
+            crew: Mutex::default(),
+            environment: Mutex::default(),
+            fronts: Fronts::default(),
+        }
     }
 
     /// Starts every process, and fills the shelves.
@@ -109,8 +114,12 @@ impl Plant {
     /// Starts a process, or starts it again.
     pub fn start_process(&self, name: &str) {
         let (_, roles) = PROCESSES.into_iter().find(|(known, _)| *known == name).unwrap();
-        let server = Server::spawn_with(self.program(), &self.folder.path().join(name), &["--role", roles]);
-        if roles == "api" {
+        let mut program = self.program();
+        if let Some((option, value)) = self.environment.lock().unwrap().get(name) {
+            program.env(option, value);
+        }
+        let server = Server::spawn_with(program, &self.folder(name), &["--role", roles]);
+        if roles.split(',').any(|role| role == "api") {
             self.fronts.write().unwrap().insert(name.to_owned(), Shop::of(&server));
         }
         self.crew().insert(name.to_owned(), server);
@@ -119,6 +128,22 @@ impl Plant {
     /// Kills a process as `kill -9` does.
     pub fn kill(&self, name: &str) {
         self.crew().remove(name).unwrap().kill();
+    }
+
+    /// Ends a process properly, and waits until it has ended.
+    pub fn terminate(&self, name: &str) {
+        let server = self.crew().remove(name).unwrap();
+        assert!(server.terminate().success(), "{name}");
+    }
+
+    /// Gives a process an option by its environment, from its next start on.
+    pub fn give(&self, name: &str, option: &'static str, value: String) {
+        self.environment.lock().unwrap().insert(name.to_owned(), (option, value));
+    }
+
+    /// A folder in that of the plant: of a process, or another.
+    pub fn folder(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// Sends a process a signal.
@@ -175,10 +200,11 @@ impl Plant {
     }
 
     pub fn doctor(&self) -> Diagnosis {
-        doctor_by(self.program(), &self.folder.path().join("till-1"))
+        doctor_by(self.program(), &self.folder("till-1"))
     }
 
-    fn program(&self) -> Command {
+    /// The program with the configuration of this plant.
+    pub fn program(&self) -> Command {
         let mut program = ordermill();
         program.env("ORDERMILL_CONFIG", self.folder.path().join("shop.toml"));
         program

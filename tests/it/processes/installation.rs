@@ -6,15 +6,9 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::profile::fresh_ledger;
+pub use crate::profile::LAYOUT;
+use crate::profile::{event_path, fresh_ledger};
 use crate::support::{Diagnosis, Server, doctor_by, ordermill};
-
-/// The processes of the layout: their names, and what `--role` is given.
-pub const LAYOUT: [(&str, &[&str]); 3] = [
-    ("front", &["api"]),
-    ("till", &["payments,inventory", "sweeper"]),
-    ("back", &["notifications,archive", "tracking,records"]),
-];
 
 /// Starts a process that runs some roles, listening for health and metrics where `api` is not among them. Each of `roles` is given to a
 /// `--role` of its own.
@@ -39,9 +33,10 @@ impl Installation {
         let sandbox = Server::launch(program, &books);
         let shared = |name: &str| folder.path().join(name).display().to_string();
         let config = format!(
-            "ledger = \"{}\"\npayments = \"sandbox:{}\"\nmail = \"maildir:{}\"\nobjects = \"file:{}\"\n\n\
+            "ledger = \"{}\"\n{}payments = \"sandbox:{}\"\nmail = \"maildir:{}\"\nobjects = \"file:{}\"\n\n\
              [postgres]\nlease = \"2s\"\n\n[archive]\nsettle = \"200ms\"\n",
             fresh_ledger(),
+            event_path(),
             sandbox.url,
             shared("mail"),
             shared("objects")

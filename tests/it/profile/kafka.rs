@@ -5,15 +5,23 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use broker::Cluster;
+pub use broker::Cluster;
 use server::Server;
+pub use server::{Server as Postgres, SmallDisk};
 
-#[expect(dead_code, reason = "the tests of the backend kill brokers")]
+#[expect(dead_code, reason = "the tests of the backend do more with it")]
 #[path = "../../../crates/kafka/tests/support/server.rs"]
 mod broker;
 #[expect(dead_code, reason = "the tests of its own profile do more with it")]
 #[path = "../../../crates/postgres/tests/support/server.rs"]
 mod server;
+
+/// The processes of the layout in docs/operations.md: their names, and what `--role` is given. The till feeds the broker as well.
+pub const LAYOUT: [(&str, &[&str]); 3] = [
+    ("front", &["api"]),
+    ("till", &["payments,inventory", "sweeper,relay"]),
+    ("back", &["notifications,archive", "tracking,records"]),
+];
 
 /// The database server that all tests of this program share; it ends with the program.
 fn server() -> &'static Server {
@@ -27,22 +35,39 @@ fn cluster() -> &'static Cluster {
     SHARED.get_or_init(Cluster::single)
 }
 
-/// The lines of a configuration that name a ledger and topics of their own. What a process held that is killed passes over soon.
-pub fn configuration() -> String {
-    static NUMBER: AtomicUsize = AtomicUsize::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let ledger = format!("{}?schema=shop_{number}", server().url("postgres"));
-    let topics = "partitions=2&replication=1&min_isr=1&session=1s";
-    let bus = format!("kafka://{}?prefix=shop_{number}&{topics}", cluster().brokers());
-    format!("ledger = \"{ledger}\"\nbus = \"{bus}\"\n\n[postgres]\nlease = \"1s\"\n")
+/// Where a database of the server is.
+pub fn url(database: &str) -> String {
+    server().url(database)
 }
 
-/// Makes a data directory ready for its first server: a file in it names a ledger and topics of its own. A directory that has the file is
-/// left as it is.
+/// A ledger that nobody has opened yet.
+pub fn fresh_ledger() -> String {
+    format!("{}?schema=shop_{}", url("postgres"), number())
+}
+
+/// The line of a configuration that names what carries the events: the broker, by topics that nobody has made yet.
+pub fn event_path() -> String {
+    format!("bus = \"{}\"\n", fresh_bus(&cluster().brokers(), "partitions=2&replication=1&min_isr=1&session=1s"))
+}
+
+/// Topics that nobody has made yet, on these brokers, with these options.
+pub fn fresh_bus(brokers: &str, options: &str) -> String {
+    format!("kafka://{brokers}?prefix=shop_{}&{options}", number())
+}
+
+/// Another with each call.
+fn number() -> usize {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    NUMBER.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Makes a data directory ready for its first server: a file in it names a ledger and topics of its own. What a process held that is killed
+/// passes over soon. A directory that has the file is left as it is.
 pub fn prepare(data: &Path) {
     let file = data.join("ordermill.toml");
     if !file.exists() {
         std::fs::create_dir_all(data).unwrap();
-        std::fs::write(file, configuration()).unwrap();
+        let (ledger, event_path) = (fresh_ledger(), event_path());
+        std::fs::write(file, format!("ledger = \"{ledger}\"\n{event_path}\n[postgres]\nlease = \"1s\"\n")).unwrap();
     }
 }

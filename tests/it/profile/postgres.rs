@@ -10,6 +10,13 @@ pub use server::{Server as Postgres, SmallDisk};
 #[path = "../../../crates/postgres/tests/support/server.rs"]
 mod server;
 
+/// The processes of the layout in docs/operations.md: their names, and what `--role` is given.
+pub const LAYOUT: [(&str, &[&str]); 3] = [
+    ("front", &["api"]),
+    ("till", &["payments,inventory", "sweeper"]),
+    ("back", &["notifications,archive", "tracking,records"]),
+];
+
 /// The server that all tests of this program share, started when it is first asked for; it ends with the program.
 fn server() -> &'static Server {
     static SHARED: OnceLock<Server> = OnceLock::new();
@@ -26,6 +33,11 @@ pub fn fresh_ledger() -> String {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     format!("{}?schema=shop_{number}", url("postgres"))
+}
+
+/// The line of a configuration that names what carries the events: the ledger, as it does unless told otherwise.
+pub fn event_path() -> String {
+    String::new()
 }
 
 /// Makes a data directory ready for its first server: a file in it names a ledger of its own, whose leases pass over soon when a process is

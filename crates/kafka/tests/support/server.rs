@@ -48,7 +48,7 @@ const SMALL: &str = "-Xms32m -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1";
 /// What every node is told. Small, as a test has few messages, and quick to let members into a group.
 const SETTINGS: &str = "
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,FAR:PLAINTEXT
 log.dirs=data
 auto.create.topics.enable=false
 offsets.topic.num.partitions=4
@@ -76,6 +76,8 @@ pub struct Cluster {
     jars: PathBuf,
     java_options: String,
     ports: Vec<u16>,
+    /// Where clients find it that come by a network.
+    far: Option<u16>,
     /// `None` where one was killed.
     brokers: Vec<Option<Node>>,
     /// Where it is a process of its own.
@@ -97,7 +99,16 @@ impl Cluster {
     /// # Panics
     /// As [`Self::single`].
     pub fn single_with(java_options: &str) -> Self {
-        Self::start(1, java_options)
+        Self::start(1, java_options, None)
+    }
+
+    /// As [`Self::single`], with a second listener for clients that come by a network. `network` is told its port, and says at which port
+    /// of the loopback interface the network begins: that is what the broker tells those clients.
+    ///
+    /// # Panics
+    /// As [`Self::single`].
+    pub fn single_behind(network: &mut dyn FnMut(u16) -> u16) -> Self {
+        Self::start(1, SMALL, Some(network))
     }
 
     /// One controller and three brokers, on which topics can have three copies.
@@ -105,19 +116,20 @@ impl Cluster {
     /// # Panics
     /// As [`Self::single`].
     pub fn of_three() -> Self {
-        Self::start(3, SMALL)
+        Self::start(3, SMALL, None)
     }
 
-    fn start(brokers: usize, java_options: &str) -> Self {
+    fn start(brokers: usize, java_options: &str, mut network: Option<&mut dyn FnMut(u16) -> u16>) -> Self {
         let jars =
             jars().expect("the jars of Kafka are not there: `cargo xtask test` installs them below target/tools");
         for _ in 0..PORTS_TRIED {
-            let mut ports = free_ports(brokers + 1);
-            let controller_port = ports.pop().expect("there is one more");
+            let mut ports = free_ports(brokers + 2);
+            let (far_port, controller_port) = (ports.remove(0), ports.remove(0));
+            let far = network.as_mut().map(|network| network(far_port));
             let home = TempDir::with_prefix("ordermill-kafka-").expect("a temporary folder can be made");
             let (jars, java_options) = (jars.clone(), java_options.to_owned());
-            let mut cluster = Self { jars, java_options, ports, brokers: Vec::new(), controller: None, home };
-            match cluster.start_nodes(controller_port) {
+            let mut cluster = Self { jars, java_options, ports, far, brokers: Vec::new(), controller: None, home };
+            match cluster.start_nodes(controller_port, far_port) {
                 Ok(()) => return cluster,
                 Err(said) if said.contains("Address already in use") => {}
                 Err(said) => panic!("Kafka does not start:\n{said}"),
@@ -126,7 +138,7 @@ impl Cluster {
         panic!("no free ports were found in {PORTS_TRIED} tries")
     }
 
-    fn start_nodes(&mut self, controller_port: u16) -> Result<(), String> {
+    fn start_nodes(&mut self, controller_port: u16, far_port: u16) -> Result<(), String> {
         let copies = self.ports.len().min(3);
         let shared = format!(
             "{SETTINGS}controller.quorum.voters=0@127.0.0.1:{controller_port}\noffsets.topic.replication.factor={copies}\n\
@@ -134,9 +146,14 @@ impl Cluster {
         );
         let controller = format!("CONTROLLER://127.0.0.1:{controller_port}");
         if let [port] = self.ports[..] {
-            let listener = format!("PLAINTEXT://127.0.0.1:{port}");
+            let mut listeners = format!("PLAINTEXT://127.0.0.1:{port}");
+            let mut advertised = listeners.clone();
+            if let Some(far) = self.far {
+                listeners += &format!(",FAR://127.0.0.1:{far_port}");
+                advertised += &format!(",FAR://127.0.0.1:{far}");
+            }
             let own = format!(
-                "process.roles=broker,controller\nnode.id=0\nlisteners={listener},{controller}\nadvertised.listeners={listener}\n"
+                "process.roles=broker,controller\nnode.id=0\nlisteners={listeners},{controller}\nadvertised.listeners={advertised}\n"
             );
             let node = self.node(0, &format!("{shared}{own}"))?;
             self.brokers.push(Some(node));
@@ -167,6 +184,14 @@ impl Cluster {
     /// Where the brokers are: `127.0.0.1:9092,127.0.0.1:9093`.
     pub fn brokers(&self) -> String {
         self.ports.iter().map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>().join(",")
+    }
+
+    /// Where the broker is for clients that come by the network.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub fn far_broker(&self) -> String {
+        format!("127.0.0.1:{}", self.far.expect("it was started behind a network"))
     }
 
     /// The process ids of all its processes.
@@ -201,6 +226,8 @@ impl Drop for Cluster {
 
 impl Node {
     fn start(jars: &Path, java_options: &str, home: PathBuf) -> Result<Self, String> {
+        // What an earlier life said is not to be taken for this one's word.
+        let _ = fs::remove_file(home.join("server.log"));
         let script = SUPERVISOR.replace("CLUSTER", CLUSTER_ID);
         let mut command = Command::new("sh");
         command.args(["-c", &script, "kafka-for-tests"]).arg(jars).arg(&home).arg(java_options);
