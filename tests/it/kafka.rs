@@ -11,6 +11,7 @@ mod profile;
 mod support;
 
 mod bad_input;
+mod bench_kafka;
 mod commands;
 mod crash;
 mod damage_postgres;
