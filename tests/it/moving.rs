@@ -224,6 +224,52 @@ async fn what_is_not_whole_is_not_imported() {
     doctor(&new).assert_clean();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn findings_of_the_old_ledger_are_taken_along_only_when_that_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let [old, new] = ["old", "new"].map(|name| dir.path().join(name));
+    embedded_place(&old);
+    let server = Server::start(&old);
+    let shop = Shop::of(&server);
+    shop.stock_product("tea", 500, 1_000).await;
+    shop.place_and_wait(Shop::order("tea", 2)).await;
+    assert!(server.terminate().success());
+    // A unit more than the events say: the totals of both ledgers agree, and both are wrong.
+    let database = rusqlite::Connection::open(old.join("ordermill.db")).unwrap();
+    assert_eq!(database.execute("UPDATE stock SET available = available + 1", []).unwrap(), 1);
+    drop(database);
+    let before = doctor(&old);
+    assert_eq!((before.exit_code, before.invariants()), (Some(4), vec!["stock_balance"]), "{before:#?}");
+
+    let file = dir.path().join("ledger.ndjson");
+    export(&old, &file);
+    new_house(&new, &old, false);
+    let path = file.to_str().unwrap();
+    let refused = run(&["import-ledger", "--json", path], &new);
+    assert_fails(&refused, 4, "");
+    let said = String::from_utf8(refused.stdout).unwrap();
+    let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0]["finding"]["invariant"], "stock_balance", "{said}");
+    let end = lines.last().unwrap();
+    assert_eq!((&end["finished"], &end["differences"]), (&json!(false), &json!([])), "{said}");
+    let advised = run(&["import-ledger", path], &new);
+    assert_fails(&advised, 4, "--accept-findings");
+    let closed = ordermill().args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&new).output().unwrap();
+    assert_fails(&closed, 1, "ordermill import-ledger");
+
+    let accepted = run(&["import-ledger", "--json", "--accept-findings", path], &new);
+    assert!(accepted.status.success(), "{accepted:?}");
+    let said = String::from_utf8(accepted.stdout).unwrap();
+    let end: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    assert_eq!((&end["finished"], &end["findings"]), (&json!(true), &json!({ "stock_balance": 1 })), "{said}");
+    let after = doctor(&new);
+    assert_eq!((after.exit_code, after.invariants()), (Some(4), vec!["stock_balance"]), "{after:#?}");
+    assert_eq!(after.totals(), before.totals());
+    let server = Server::start(&new);
+    Shop::of(&server).place_and_wait(Shop::order("tea", 1)).await;
+    assert!(server.terminate().success());
+}
+
 /// Files that earlier programs wrote.
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/it/golden").join(name)

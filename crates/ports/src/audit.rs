@@ -158,6 +158,11 @@ pub trait LedgerSnapshot: Send {
     fn order_count(&mut self) -> Result<u64, AuditError>;
     /// Problems the storage itself reports about its files.
     fn storage_problems(&mut self) -> Result<Vec<String>, AuditError>;
+    /// What the visits up to now passed over because it cannot be read, in words, each once. Left as it is: nothing, as its visits end
+    /// there.
+    fn passed_over(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// One entry of the payment provider's own journal.

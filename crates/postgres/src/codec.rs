@@ -124,14 +124,25 @@ pub(crate) const EVENT_COLUMNS: &str = "subject_kind, subject, version, type, sc
 pub(crate) fn recorded(row: &Row, offset: usize) -> Result<Recorded, StoreError> {
     let subject = subject_of(get(row, offset)?, get(row, offset + 1)?)?;
     let version = small(get(row, offset + 2)?);
-    let name: &str = get(row, offset + 3)?;
-    let schema = u16::try_from(get::<i16>(row, offset + 4)?).unwrap_or(0);
-    let at: Timestamp = get(row, offset + 5)?;
-    let cause = get::<Option<i32>>(row, offset + 6)?.map(small);
-    let data: &str = get(row, offset + 7)?;
-    let event = Event::from_parts(name, schema, data.as_bytes())
-        .map_err(|error: EventError| StoreError::Unreadable(format!("{subject:?} version {version}: {error}")))?;
-    Ok(Recorded { subject, version, at, cause, event })
+    match happening(row, offset + 3) {
+        Ok((at, cause, event)) => Ok(Recorded { subject, version, at, cause, event }),
+        Err(StoreError::Unreadable(why)) => {
+            Err(StoreError::Unreadable(format!("{subject:?} version {version}: {why}")))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// When, why and what: the columns from `type` on.
+fn happening(row: &Row, offset: usize) -> Result<(Timestamp, Option<u32>, Event), StoreError> {
+    let name: &str = get(row, offset)?;
+    let schema = u16::try_from(get::<i16>(row, offset + 1)?).unwrap_or(0);
+    let at: Timestamp = get(row, offset + 2)?;
+    let cause = get::<Option<i32>>(row, offset + 3)?.map(small);
+    let data: &str = get(row, offset + 4)?;
+    let event = Event::from_parts(name, schema, data.as_bytes());
+    let event = event.map_err(|error: EventError| StoreError::Unreadable(error.to_string()))?;
+    Ok((at, cause, event))
 }
 
 /// Answers to keys as JSON.

@@ -108,6 +108,9 @@ pub fn run(
     }
     let mailbox_end = snapshot.mailbox_end()?;
     let (mut books, records) = read_ledger(snapshot.as_mut(), parts, &mut report, &mut suspects)?;
+    for unread in snapshot.passed_over() {
+        report.find(Finding::new(Invariant::StorageIntact, unread));
+    }
     // The outside stores take long to read, and a ledger cannot tidy up behind a snapshot that is held open.
     drop(snapshot);
     match parts.provider.as_mut() {

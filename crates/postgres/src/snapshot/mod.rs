@@ -3,6 +3,7 @@
 mod histories;
 pub(crate) mod link;
 mod problems;
+mod unread;
 
 use ordermill_core::event::{Subject, SubjectKind};
 use ordermill_core::id::{OrderId, OrderRef, RecordId};
@@ -22,6 +23,7 @@ use crate::options::Options;
 use crate::read::{CUSTOMER_COLUMNS, customer_of, product_at, stock_at};
 use histories::{Walk, each};
 use link::Link;
+use unread::Unread;
 
 /// Orders asked for at a time by their ids.
 const IDS_AT_ONCE: usize = 500;
@@ -29,6 +31,7 @@ const IDS_AT_ONCE: usize = 500;
 /// One moment of a ledger. Processes may go on writing it meanwhile.
 pub struct Snapshot {
     link: Link,
+    unread: Unread,
 }
 
 impl Snapshot {
@@ -37,19 +40,26 @@ impl Snapshot {
     /// # Errors
     /// [`OpenError`] when the server cannot be reached, or the schema is another than this program knows.
     pub fn open(options: &Options) -> Result<Self, OpenError> {
-        Ok(Self { link: Link::open(options, false)? })
+        Ok(Self { link: Link::open(options, false)?, unread: Unread::default() })
     }
 
     /// The same for whoever fills the ledger.
     pub(crate) fn open_filled(options: &Options) -> Result<Self, OpenError> {
-        Ok(Self { link: Link::open(options, true)? })
+        Ok(Self { link: Link::open(options, true)?, unread: Unread::default() })
     }
 
-    /// The rows of a statement, however many there are.
-    fn each_row(&mut self, sql: &str, mut visit: impl FnMut(&Row) -> Result<(), AuditError>) -> Result<(), AuditError> {
+    /// The rows of a statement, however many there are. What cannot be read is noted under this name and passed over.
+    fn each_row<T>(
+        &mut self,
+        (sql, name): (&str, &str),
+        read: impl Fn(&Row) -> Result<T, StoreError>,
+        mut visit: impl FnMut(&Row, T) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError> {
         let mut cursor = self.link.begin(sql)?;
         while let Some(row) = cursor.next(&self.link)? {
-            visit(&row)?;
+            if let Some(found) = self.unread.sift(read(&row), || name.to_owned())? {
+                visit(&row, found)?;
+            }
         }
         cursor.end(&self.link)
     }
@@ -61,7 +71,9 @@ impl Snapshot {
     ) -> Result<(), AuditError> {
         let of = |subject: &Subject| if let Subject::Order(id) = subject { Some(*id) } else { None };
         let row = |row: &Row| order_row(row).map(|row| (row.id, row));
-        each(&mut self.link, walk, of, row, |id, row, events| visit(OrderHistory { row, id, events }))
+        each((&mut self.link, &mut self.unread), walk, of, row, |id, row, events| {
+            visit(OrderHistory { row, id, events })
+        })
     }
 }
 
@@ -125,7 +137,7 @@ impl LedgerSnapshot for Snapshot {
             Ok((parse_id(get(row, 0)?)?, (product, stock)))
         };
         let walk = Walk { kind: SubjectKind::Product, rows: sql, events: "" };
-        each(&mut self.link, &walk, of, row, |id, row: Option<Item>, events| {
+        each((&mut self.link, &mut self.unread), &walk, of, row, |id, row: Option<Item>, events| {
             let (product, stock) = row.unwrap_or_default();
             visit(ProductHistory { id, product, stock, events })
         })
@@ -139,7 +151,9 @@ impl LedgerSnapshot for Snapshot {
         let row = |row: &Row| customer_of(row).map(|customer| (customer.id.clone(), customer));
         let sql = format!("SELECT {CUSTOMER_COLUMNS} FROM customers ORDER BY id");
         let walk = Walk { kind: SubjectKind::Customer, rows: &sql, events: "" };
-        each(&mut self.link, &walk, of, row, |id, row, events| visit(CustomerHistory { id, row, events }))
+        each((&mut self.link, &mut self.unread), &walk, of, row, |id, row, events| {
+            visit(CustomerHistory { id, row, events })
+        })
     }
 
     fn each_parcel(
@@ -153,7 +167,9 @@ impl LedgerSnapshot for Snapshot {
         };
         let sql = "SELECT id, status, version FROM parcels ORDER BY id";
         let walk = Walk { kind: SubjectKind::Parcel, rows: sql, events: "" };
-        each(&mut self.link, &walk, of, row, |id, row, events| visit(ParcelHistory { id, row, events }))
+        each((&mut self.link, &mut self.unread), &walk, of, row, |id, row, events| {
+            visit(ParcelHistory { id, row, events })
+        })
     }
 
     fn each_record(
@@ -163,22 +179,23 @@ impl LedgerSnapshot for Snapshot {
         let of = |subject: &Subject| if let Subject::Record(id) = subject { Some(*id) } else { None };
         let sql = "SELECT id, stored_key, attempts, version FROM records ORDER BY id";
         let walk = Walk { kind: SubjectKind::Record, rows: sql, events: "" };
-        each(&mut self.link, &walk, of, record_row, |id, row, events| visit(RecordHistory { id, row, events }))
+        each((&mut self.link, &mut self.unread), &walk, of, record_row, |id, row, events| {
+            visit(RecordHistory { id, row, events })
+        })
     }
 
     fn each_order_ref(
         &mut self,
         visit: &mut dyn FnMut(OrderRef, OrderId) -> Result<(), AuditError>,
     ) -> Result<(), AuditError> {
-        self.each_row("SELECT ref, order_id FROM order_refs ORDER BY ref", |row| {
-            visit(parse_id(get(row, 0)?)?, OrderId::from_uuid(get(row, 1)?))
-        })
+        let sql = ("SELECT ref, order_id FROM order_refs ORDER BY ref", "a row of an order's reference");
+        let read = |row: &Row| Ok((parse_id(get(row, 0)?)?, OrderId::from_uuid(get(row, 1)?)));
+        self.each_row(sql, read, |_, (order_ref, id)| visit(order_ref, id))
     }
 
     fn each_key(&mut self, visit: &mut dyn FnMut(&str, Record) -> Result<(), AuditError>) -> Result<(), AuditError> {
-        self.each_row("SELECT key, fingerprint, answer, expires_at FROM idempotency ORDER BY key", |row| {
-            visit(get(row, 0)?, key_record(row, 1)?)
-        })
+        let sql = ("SELECT key, fingerprint, answer, expires_at FROM idempotency ORDER BY key", "an idempotency key");
+        self.each_row(sql, |row| key_record(row, 1), |row, record| visit(get(row, 0)?, record))
     }
 
     fn mailbox_end(&mut self) -> Result<Option<u64>, AuditError> {
@@ -191,6 +208,10 @@ impl LedgerSnapshot for Snapshot {
         let found = self.link.query("SELECT count(*) FROM orders".to_owned())?;
         let count: Option<i64> = found.first().map(|row| get(row, 0)).transpose()?;
         Ok(count.map_or(0, natural))
+    }
+
+    fn passed_over(&mut self) -> Vec<String> {
+        self.unread.take()
     }
 
     fn storage_problems(&mut self) -> Result<Vec<String>, AuditError> {
