@@ -112,12 +112,10 @@ impl KafkaBus {
     /// What became of the settlement.
     pub(crate) fn resolve(self: &Arc<Self>, settlement: &Settlement, claim: Claim, is_committed: bool) {
         let Some(chair) = self.chairs.get(&settlement.delivery.role) else { return };
-        let mut state = chair.seat.state.lock();
         if !is_committed {
-            return state.not_settled(&settlement.delivery, claim);
+            return chair.seat.state.lock().not_settled(&settlement.delivery, claim);
         }
-        state.settled(&settlement.delivery, claim);
-        drop(state);
+        chair.seat.settled(&settlement.delivery, claim);
         if let Settle::DeadLetter { reason } = &settlement.how
             && claim != Claim::Void
         {
@@ -156,7 +154,7 @@ impl Chair {
             // Enabled before the look, so that nothing that comes in between is missed.
             bell.as_mut().enable();
             // Handed out under the lock, with no await behind: a caller that goes away was handed nothing.
-            let deliveries = self.seat.state.lock().hand_out(max);
+            let deliveries = self.seat.hand_out(max);
             if !deliveries.is_empty() {
                 return deliveries;
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::error::OpenError;
 use crate::options::Options;
@@ -56,8 +56,17 @@ impl Context {
     }
 
     pub(crate) fn tell_error(error: &KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "the kafka client has a problem");
+        if is_problem(error) {
+            tracing::warn!(%error, reason, "the kafka client has a problem");
+        }
     }
+}
+
+/// Whether an error of the client is one. The binding passes each end of a partition on as an error, too, and a reader that keeps up
+/// reaches ends all the time.
+fn is_problem(error: &KafkaError) -> bool {
+    let is_end = |code| code == RDKafkaErrorCode::PartitionEOF;
+    !matches!(error, KafkaError::PartitionEOF(_)) && !error.rdkafka_error_code().is_some_and(is_end)
 }
 
 impl ClientContext for Context {
@@ -78,5 +87,20 @@ impl ClientContext for Context {
         _config: Option<&str>,
     ) -> Result<rdkafka::client::OAuthToken, Box<dyn std::error::Error>> {
         crate::iam::token(self.region.as_deref().unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_partition_is_no_problem() {
+        // As a callback and as an answer have it.
+        assert!(!is_problem(&KafkaError::Global(RDKafkaErrorCode::PartitionEOF)));
+        assert!(!is_problem(&KafkaError::PartitionEOF(3)));
+        assert!(!is_problem(&KafkaError::MessageConsumption(RDKafkaErrorCode::PartitionEOF)));
+        assert!(is_problem(&KafkaError::Global(RDKafkaErrorCode::AllBrokersDown)));
+        assert!(is_problem(&KafkaError::MessageConsumption(RDKafkaErrorCode::TopicAuthorizationFailed)));
     }
 }

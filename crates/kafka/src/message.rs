@@ -127,24 +127,52 @@ pub(crate) fn decode(
     role: Role,
     wants: impl Fn(EventType) -> bool,
 ) -> Result<Decoded, Unreadable> {
-    let headers = message.headers().ok_or(Unreadable::Missing(POSITION))?;
-    let position = Position(parse(headers, POSITION)?);
-    let name: String = parse(headers, TYPE)?;
-    let Some(kind) = EventType::from_name(&name) else { return Ok(Decoded::Newer) };
+    let headers = message.headers().map_or_else(Ours::default, Ours::of);
+    let position = Position(parse(headers.position, POSITION)?);
+    let Some(kind) = EventType::from_name(text_of(headers.kind, TYPE)?) else { return Ok(Decoded::Newer) };
     if !wants(kind) {
         return Ok(Decoded::Other);
     }
-    let version = parse(headers, VERSION)?;
-    let at = Timestamp::from_microsecond(parse(headers, TIME)?).map_err(|_| Unreadable::Malformed(TIME))?;
+    let version = parse(headers.version, VERSION)?;
+    let at = Timestamp::from_microsecond(parse(headers.time, TIME)?).map_err(|_| Unreadable::Malformed(TIME))?;
     let key = message.key().ok_or(Unreadable::NoKey)?;
     let subject = subject(kind.subject_kind(), key).ok_or(Unreadable::Key(kind.subject_kind().as_str()))?;
     Ok(Decoded::Delivery(Delivery { role, position, subject, version, kind, at, tries: 0 }))
 }
 
-fn parse<T: std::str::FromStr>(headers: &impl Headers, name: &'static str) -> Result<T, Unreadable> {
-    let header = headers.iter().find(|header| header.key == name).ok_or(Unreadable::Missing(name))?;
-    let text = header.value.and_then(|value| std::str::from_utf8(value).ok()).ok_or(Unreadable::Malformed(name))?;
-    text.parse().map_err(|_| Unreadable::Malformed(name))
+/// Our headers of a message, found in one walk: each look at one goes through the client.
+#[derive(Default)]
+struct Ours<'a> {
+    position: Option<&'a [u8]>,
+    version: Option<&'a [u8]>,
+    kind: Option<&'a [u8]>,
+    time: Option<&'a [u8]>,
+}
+
+impl<'a> Ours<'a> {
+    fn of(headers: &'a impl Headers) -> Self {
+        let mut ours = Self::default();
+        for header in headers.iter() {
+            let place = match header.key {
+                POSITION => &mut ours.position,
+                VERSION => &mut ours.version,
+                TYPE => &mut ours.kind,
+                TIME => &mut ours.time,
+                _ => continue,
+            };
+            // The first of a name; one without a value is as good as none.
+            *place = place.or(header.value);
+        }
+        ours
+    }
+}
+
+fn text_of<'a>(value: Option<&'a [u8]>, name: &'static str) -> Result<&'a str, Unreadable> {
+    std::str::from_utf8(value.ok_or(Unreadable::Missing(name))?).map_err(|_| Unreadable::Malformed(name))
+}
+
+fn parse<T: std::str::FromStr>(value: Option<&[u8]>, name: &'static str) -> Result<T, Unreadable> {
+    text_of(value, name)?.parse().map_err(|_| Unreadable::Malformed(name))
 }
 
 fn subject(kind: SubjectKind, key: &[u8]) -> Option<Subject> {

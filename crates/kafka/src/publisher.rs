@@ -61,6 +61,10 @@ impl KafkaPublisher {
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("compression.type", "lz4")
+            // The relay hands over what it has in one go, a commit's events within a millisecond, and that is one batch for each partition
+            // by itself: of 300 events every 40 ms over 24 partitions a batch had 12.4 without any wait, 13.3 with 1 ms, 13.6 with 5 and
+            // 13.7 with 10. A longer wait would save nothing, and be added to every step of an order that comes alone. (The "sticky"
+            // settings are about messages without a key. Ours have one.)
             .set("linger.ms", "1")
             .set("message.timeout.ms", ON_ITS_WAY_MAX.as_millis().to_string());
         let producer = producer(&options, &config)?;
@@ -68,14 +72,14 @@ impl KafkaPublisher {
     }
 
     /// Puts a message where the client will send it from, behind those before. Waits while there is no room.
-    async fn send(&self, topic: &str, message: &Encoded) -> Result<DeliveryFuture, PublishError> {
+    async fn send(&self, topic: &str, message: Encoded) -> Result<DeliveryFuture, PublishError> {
+        let mut record = FutureRecord::to(topic).key(&message.key).payload(&message.value).headers(message.headers);
         loop {
-            let record = FutureRecord::to(topic).key(&message.key).payload(&message.value);
-            let record = record.headers(message.headers.clone());
             let sent = self.producer.read().send_result(record);
             match sent {
                 Ok(delivery) => return Ok(delivery),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    record = back;
                     tokio::time::sleep(FULL_PAUSE).await;
                 }
                 Err((error, _)) => {
@@ -116,7 +120,7 @@ impl KafkaPublisher {
         for topic in self.topics.of(delivery.kind).filter(|topic| topic.channel.is_internal) {
             let mut encoded = message::encode(announcement, topic.channel.name, SOURCE);
             encoded.headers = message::given_up_headers(encoded.headers, &topic.name, delivery, reason);
-            answer(self.send(&topic.dead_letters, &encoded).await).await?;
+            answer(self.send(&topic.dead_letters, encoded).await).await?;
         }
         Ok(())
     }
@@ -180,7 +184,7 @@ impl Publisher for KafkaPublisher {
             let mut messages = Vec::new();
             for topic in self.topics.of(event.event.recorded.event.kind()) {
                 let encoded = message::encode(event, topic.channel.name, SOURCE);
-                messages.push(self.send(&topic.name, &encoded).await);
+                messages.push(self.send(&topic.name, encoded).await);
             }
             sent.push(messages);
         }

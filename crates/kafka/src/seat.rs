@@ -3,6 +3,8 @@
 //! Architecture invariant: nothing here is the truth. Lost, the broker delivers it again from the committed offsets.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::OnceLock;
+use std::thread::Thread;
 
 use ordermill_core::Timestamp;
 use ordermill_ports::bus::Delivery;
@@ -27,6 +29,8 @@ struct Part {
     committed: Option<i64>,
     /// Where the partition ended when the client last said so.
     end: i64,
+    /// Whether everything that it held at some moment since the assignment was read.
+    is_end_reached: bool,
 }
 
 impl Part {
@@ -75,18 +79,35 @@ pub(crate) enum Claim {
     Void,
 }
 
-/// Bounds on what a process takes in ahead of its role.
+/// Bounds on what a process takes in ahead of its role. What is beyond them stays in the client's queues, and then with the broker.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
     /// Messages that wait: with so many, no more are read.
     pub(crate) waiting_max: usize,
     /// Messages in all, those with a receiver among them.
     pub(crate) all_max: usize,
+    /// Room that has to come back before a reader that found none is woken.
+    pub(crate) room_min: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            // Two of the largest batches that a role takes: while it works on one, the next is here, and the reader fills up what was
+            // taken within a millisecond. Whatever comes from a partition that was idle stands behind no more than this.
+            waiting_max: 2 * 1024,
+            // A delivery that takes long holds back no other until so many are with the role: some 200 bytes each.
+            all_max: 32 * 1024,
+            // An eighth of what waits: the reader is woken once for so many messages, and the role has the rest to do meanwhile.
+            room_min: 256,
+        }
+    }
 }
 
 /// One role's deliveries.
 #[derive(Debug, Default)]
 pub(crate) struct State {
+    bounds: Bounds,
     parts: HashMap<Place, Part>,
     entries: BTreeMap<u64, Entry>,
     waiting: VecDeque<u64>,
@@ -94,9 +115,9 @@ pub(crate) struct State {
     recent: HashSet<u64>,
     recent_order: VecDeque<u64>,
     from_ledger: HashMap<u64, FromLedger>,
-    /// Ends of partitions that were reached since the last assignment.
-    ends_reached: usize,
-    was_assigned: bool,
+    is_assigned: bool,
+    /// Whether the reader found no room, and is to be woken.
+    wants_room: bool,
 }
 
 /// One role in this process.
@@ -105,6 +126,45 @@ pub(crate) struct Seat {
     pub(crate) state: Mutex<State>,
     /// Rung when there is something new for the role.
     pub(crate) bell: Notify,
+    /// The thread that reads for the role.
+    reader: OnceLock<Thread>,
+}
+
+impl Seat {
+    /// The calling thread reads for the role from now on. There is one in the life of a seat.
+    pub(crate) fn read_by_this_thread(&self) {
+        self.reader.get_or_init(std::thread::current);
+    }
+
+    /// Wakes the reader: there is room again, or it is to end.
+    pub(crate) fn wake_reader(&self) {
+        if let Some(reader) = self.reader.get() {
+            reader.unpark();
+        }
+    }
+
+    /// Hands out what there is, and has the reader fill up what that leaves.
+    pub(crate) fn hand_out(&self, max: usize) -> Vec<Delivery> {
+        let mut state = self.state.lock();
+        let deliveries = state.hand_out(max);
+        let has_room = state.has_room_again();
+        drop(state);
+        if has_room {
+            self.wake_reader();
+        }
+        deliveries
+    }
+
+    /// The settlement is in the ledger: one delivery less.
+    pub(crate) fn settled(&self, delivery: &Delivery, claim: Claim) {
+        let mut state = self.state.lock();
+        state.settled(delivery, claim);
+        let has_room = state.has_room_again();
+        drop(state);
+        if has_room {
+            self.wake_reader();
+        }
+    }
 }
 
 impl State {
@@ -113,7 +173,7 @@ impl State {
         for place in places {
             self.parts.insert(place, Part::default());
         }
-        self.was_assigned = true;
+        self.is_assigned = true;
     }
 
     /// These partitions are another's: what was handed out of them and is not settled comes to whoever has them now.
@@ -121,11 +181,12 @@ impl State {
         for place in places {
             self.parts.remove(place);
         }
-        self.entries.retain(|_, entry| !places.contains(&entry.place));
-        let Self { entries, waiting, back, .. } = self;
+        let Self { parts, entries, waiting, back, .. } = self;
+        entries.retain(|_, entry| parts.contains_key(&entry.place));
         waiting.retain(|position| entries.contains_key(position));
         back.retain(|position| entries.contains_key(position));
-        self.ends_reached = self.ends_reached.min(self.parts.len());
+        // The next assignment, also one of nothing, is under way.
+        self.is_assigned = !self.parts.is_empty();
     }
 
     /// Whether a partition is this process's.
@@ -143,14 +204,16 @@ impl State {
         self.parts.len()
     }
 
-    /// The end of some partition was reached.
-    pub(crate) fn end_reached(&mut self) {
-        self.ends_reached += 1;
+    /// The end of a partition was reached.
+    pub(crate) fn end_reached(&mut self, place: Place) {
+        if let Some(part) = self.parts.get_mut(&place) {
+            part.is_end_reached = true;
+        }
     }
 
-    /// Whether partitions were assigned, and all that they held was read.
+    /// Whether the group has said which partitions are this process's, and all that they held was read.
     pub(crate) fn is_caught_up(&self) -> bool {
-        self.was_assigned && self.ends_reached >= self.parts.len()
+        self.is_assigned && self.parts.values().all(|part| part.is_end_reached)
     }
 
     /// Takes in a message that says nothing to the role.
@@ -338,9 +401,23 @@ impl State {
         }
     }
 
-    /// Whether the role has enough to do.
-    pub(crate) fn is_full(&self, bounds: Bounds) -> bool {
-        self.waiting.len() >= bounds.waiting_max || self.entries.len() >= bounds.all_max
+    fn free(&self) -> usize {
+        let Bounds { waiting_max, all_max, .. } = self.bounds;
+        waiting_max.saturating_sub(self.waiting.len()).min(all_max.saturating_sub(self.entries.len()))
+    }
+
+    /// How many deliveries may be taken in. The reader that is told none is woken when there is room again.
+    pub(crate) fn room(&mut self) -> usize {
+        let free = self.free();
+        self.wants_room = free == 0;
+        free
+    }
+
+    /// Whether the reader is to be woken, once.
+    fn has_room_again(&mut self) -> bool {
+        let is_due = self.wants_room && self.free() >= self.bounds.room_min;
+        self.wants_room &= !is_due;
+        is_due
     }
 
     /// Messages of this process's partitions that are not dealt with, and when the oldest event among them was decided. Of those that
@@ -348,7 +425,9 @@ impl State {
     pub(crate) fn backlog(&self) -> (u64, Option<Timestamp>) {
         let unread = |part: &Part| part.next.map_or(0, |next| u64::try_from(part.end - next).unwrap_or(0));
         let unread: u64 = self.parts.values().map(unread).sum();
-        let oldest = self.entries.values().map(|entry| entry.delivery.at).min();
+        // Events are decided in the order of their positions, but for the difference between the clocks of two processes. This is asked
+        // for often, with thousands of entries, while everybody else waits.
+        let oldest = self.entries.first_key_value().map(|(_, entry)| entry.delivery.at);
         (self.entries.len() as u64 + unread, oldest)
     }
 }

@@ -1,3 +1,6 @@
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
 use ordermill_core::event::{EventType, Subject};
 use ordermill_core::id::OrderId;
 use ordermill_core::process::Role;
@@ -169,21 +172,86 @@ fn the_backlog_is_what_is_not_dealt_with() {
     settle(&mut state, &delivery(2, 0));
     state.end(A, 12);
     assert_eq!(state.backlog(), (1, at(4)));
-    assert!(
-        state.is_full(Bounds { waiting_max: 1, all_max: 1 }) && !state.is_full(Bounds { waiting_max: 1, all_max: 2 })
-    );
+}
+
+/// Room for four that wait, and six in all.
+fn full() -> State {
+    let mut state = state(&[1, 2, 3, 4]);
+    state.bounds = Bounds { waiting_max: 4, all_max: 6, room_min: 2 };
+    assert_eq!(state.room(), 0);
+    state
 }
 
 #[test]
-fn ends_are_counted_until_all_are_reached() {
+fn a_reader_without_room_is_woken_once_when_there_is_some_again() {
+    let mut state = full();
+    state.hand_out(1);
+    assert!(!state.has_room_again(), "one is not worth it");
+    state.hand_out(1);
+    assert!(state.has_room_again() && !state.has_room_again());
+    assert_eq!(state.room(), 2);
+    assert!(state.take(A, 14, delivery(5, 0)) && state.take(A, 15, delivery(6, 0)));
+    assert_eq!((state.hand_out(9).len(), state.room()), (4, 0), "all of them are with the role");
+    settle(&mut state, &delivery(2, 0));
+    assert!(!state.has_room_again());
+    settle(&mut state, &delivery(1, 0));
+    assert!(state.has_room_again() && !state.has_room_again());
+    assert_eq!(state.room(), 2);
+    state.hand_out(9);
+    assert!(!state.has_room_again(), "it was not told that there is none");
+}
+
+#[test]
+fn the_reader_sleeps_until_there_is_room() {
+    for take in [
+        |seat: &Seat| drop(seat.hand_out(2)),
+        |seat: &Seat| {
+            seat.state.lock().bounds.all_max = 4;
+            for delivery in seat.hand_out(2) {
+                assert_eq!(seat.state.lock().claim(&delivery), Claim::Broker);
+                seat.settled(&delivery, Claim::Broker);
+            }
+        },
+    ] {
+        let seat = Arc::new(Seat { state: Mutex::new(full()), ..Seat::default() });
+        let (of_reader, (asleep, is_asleep)) = (Arc::clone(&seat), mpsc::channel());
+        let reader = std::thread::spawn(move || {
+            of_reader.read_by_this_thread();
+            while of_reader.state.lock().room() == 0 {
+                asleep.send(()).expect("the test waits");
+                std::thread::park();
+            }
+        });
+        is_asleep.recv().expect("it finds no room");
+        take(&seat);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !reader.is_finished() {
+            assert!(Instant::now() < deadline, "it is woken");
+            std::thread::yield_now();
+        }
+        reader.join().expect("it found room");
+    }
+}
+
+#[test]
+fn what_was_read_is_told_by_the_ends_of_all_partitions() {
     let mut state = State::default();
     assert!(!state.is_caught_up(), "nothing is assigned");
     state.assign([A, B]);
-    state.end_reached();
-    assert!(!state.is_caught_up());
-    state.end_reached();
+    state.end_reached(A);
+    state.end_reached(A);
+    assert!(!state.is_caught_up(), "twice the same is one of two");
+    state.end_reached(B);
     assert!(state.is_caught_up());
-    state.revoke(&[A]);
-    state.assign([(1, 1)]);
-    assert!(!state.is_caught_up(), "the new one has not been read");
+    state.revoke(&[A, B]);
+    assert!(!state.is_caught_up(), "nobody knows yet what comes");
+    state.end_reached(A);
+    state.assign([A, (1, 1)]);
+    assert!(!state.is_caught_up(), "what was reached before does not count");
+    state.end_reached((1, 1));
+    state.end_reached(A);
+    assert!(state.is_caught_up());
+    state.revoke(&[A, (1, 1)]);
+    state.assign([]);
+    assert!(state.is_caught_up(), "others have everything");
 }
