@@ -3,7 +3,7 @@
 //! Needs the standard library and `tempfile` alone, so that any test program can include it by its path.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -37,9 +37,11 @@ $java kafka.Kafka server.properties >server.log 2>&1 </dev/null &
 server=$!
 echo "$server"
 exec >&-
-cat >/dev/null
+read -r word
 kill -KILL "$server" 2>/dev/null
 wait "$server" 2>/dev/null
+# Who ends it by a word has use for the folder, or removes it.
+[ "$word" = keep ] || { cd / && rm -rf "$home" && rmdir "${home%/*}" 2>/dev/null; }
 "#;
 
 /// The virtual machine of the tests: small, and soon up to the little that they ask of it.
@@ -260,8 +262,10 @@ impl Node {
     }
 
     fn end(mut self) {
-        // The supervisor sees the end of its input and ends the server.
-        drop(self.supervisor.stdin.take());
+        // The supervisor reads it and ends the server. One that is gone has done so before.
+        if let Some(mut input) = self.supervisor.stdin.take() {
+            let _ = input.write_all(b"keep\n");
+        }
         let _ = self.supervisor.wait();
     }
 }
