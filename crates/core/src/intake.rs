@@ -11,8 +11,8 @@ use serde_json::Value;
 use crate::id::{CorrelationId, OrderId, ProductId, check_text};
 use crate::input::{Admission, PlaceOrder, PutProduct, RequestedLine};
 use crate::limits::{
-    EVENT_BYTES_MAX, FREE_JSON_BYTES_MAX, ID_CHARS_MAX, JSON_DEPTH_MAX, ORDER_LINES_MAX, QUANTITY_MAX, STOCK_UNITS_MAX,
-    TEXT_CHARS_MAX, TRACEPARENT_BYTES_MAX,
+    EVENT_BYTES_MAX, FREE_JSON_BYTES_MAX, ID_CHARS_MAX, JSON_DEPTH_MAX, LONG_TEXT_CHARS_MAX, ORDER_LINES_MAX,
+    QUANTITY_MAX, STOCK_UNITS_MAX, TEXT_CHARS_MAX, TRACEPARENT_BYTES_MAX,
 };
 use crate::mail::Email;
 use crate::money::Money;
@@ -179,6 +179,16 @@ impl Checks {
         }
     }
 
+    /// Text of several lines. A NUL is in no text that people write, and not every database can keep one.
+    fn long_text(&mut self, field: &str, text: &str) {
+        if text.chars().count() > LONG_TEXT_CHARS_MAX {
+            self.report(field, format!("must have at most {LONG_TEXT_CHARS_MAX} characters"));
+        }
+        if text.contains('\0') {
+            self.report(field, "must not hold the character U+0000");
+        }
+    }
+
     fn finish<T>(self, value: Option<T>) -> Result<T, Vec<Violation>> {
         match value {
             Some(value) if self.0.is_empty() => Ok(value),
@@ -335,10 +345,8 @@ impl ProductDraft {
         };
         checks.text("name", &self.name);
         let price = checks.money("price", &self.price);
-        if let Some(description) = &self.description
-            && description.chars().count() > 10 * TEXT_CHARS_MAX
-        {
-            checks.report("description", format!("must have at most {} characters", 10 * TEXT_CHARS_MAX));
+        if let Some(description) = &self.description {
+            checks.long_text("description", description);
         }
         if self.stock.is_some_and(|stock| !(0..=STOCK_UNITS_MAX).contains(&stock)) {
             checks.report("stock", format!("must be from 0 to {STOCK_UNITS_MAX}"));

@@ -16,6 +16,9 @@ pub const EMAIL_CHARS_MAX: usize = 254;
 /// Characters of a reason, a note or a name given by a person.
 pub const TEXT_CHARS_MAX: usize = 500;
 
+/// Characters of a text of several lines, such as the description of a product.
+pub const LONG_TEXT_CHARS_MAX: usize = 5_000;
+
 /// Bytes of a W3C trace context. Version 00 has 55; later ones may add a little.
 pub const TRACEPARENT_BYTES_MAX: usize = 128;
 

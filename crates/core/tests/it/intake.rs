@@ -2,7 +2,7 @@
 
 use ordermill_core::input::{Admission, PlaceOrder};
 use ordermill_core::intake::{OrderDraft, ProductDraft, Violation};
-use ordermill_core::limits::{EVENT_BYTES_MAX, ORDER_LINES_MAX, QUANTITY_MAX, STOCK_UNITS_MAX, TEXT_CHARS_MAX};
+use ordermill_core::limits::{EVENT_BYTES_MAX, LONG_TEXT_CHARS_MAX, ORDER_LINES_MAX, QUANTITY_MAX, STOCK_UNITS_MAX};
 use serde_json::{Value, json};
 
 use crate::support::order_id;
@@ -160,12 +160,15 @@ fn products_are_checked_alike() {
     let violations = check(
         json!({
             "product_id": "cup", "name": "", "price": {"amount_minor": 1, "currency": "dollar"},
-            "description": "x".repeat(10 * TEXT_CHARS_MAX + 1), "stock": STOCK_UNITS_MAX + 1,
+            "description": "x".repeat(LONG_TEXT_CHARS_MAX + 1), "stock": STOCK_UNITS_MAX + 1,
         }),
         Some("tea"),
     )
     .expect_err("all of it is wrong");
     assert_eq!(fields(&violations), ["product_id", "name", "price.currency", "description", "stock"]);
+    let with_nul = json!({"name": "Tea", "price": price, "description": "black\n\u{0}green"});
+    let violations = check(with_nul, Some("tea")).expect_err("not every database keeps it");
+    assert_eq!(violations, [Violation::new("description", "must not hold the character U+0000")]);
     let nameless = check(json!({"name": "Tea", "price": price}), None).expect_err("an id is needed somewhere");
     assert_eq!(nameless, [Violation::new("product_id", "is required")]);
 }

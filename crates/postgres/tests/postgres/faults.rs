@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ordermill_core::input::{Body, Input};
+use futures_util::future::join_all;
+use ordermill_core::input::{Body, Input, PutProduct};
 use ordermill_core::order::Status;
 use ordermill_ports::conformance::shop::{Shop, product};
 use ordermill_ports::ledger::SubmitError;
@@ -97,7 +98,7 @@ async fn a_network_that_stalls_is_waited_for_within_bounds() {
             process.run(read)
         });
         let intake = submit(&process, Source::Live, vec![restock(), restock()]);
-        tokio::join!(futures_util::future::join_all(reads), intake)
+        tokio::join!(join_all(reads), intake)
     };
     let ((), (reads, intake)) = tokio::join!(reader, stall);
     assert!(began.elapsed() < ANSWER_MAX * 5 + SLACK, "{:?}", began.elapsed());
@@ -124,7 +125,7 @@ async fn a_lock_that_is_not_let_go_of_sheds_load() {
     outsider.batch_execute("BEGIN; UPDATE feed_head SET position = position").await.expect("it is free");
     let began = Instant::now();
     let calls = (0..200).map(|_| submit(&process, Source::Live, vec![restock()]));
-    let refused = futures_util::future::join_all(calls).await;
+    let refused = join_all(calls).await;
     assert!(refused.iter().all(|results| matches!(results[0], Err(SubmitError::NotCommitted { .. }))), "{refused:?}");
     assert!(
         began.elapsed() < ANSWER_MAX * 2 + SLACK,
@@ -157,7 +158,7 @@ async fn reads_that_hang_leave_commits_alone_and_are_shed() {
             (shop.backend.queries.customer(&id).await.is_ok(), began.elapsed())
         })
     };
-    let reads = futures_util::future::join_all((0..100).map(|_| read()));
+    let reads = join_all((0..100).map(|_| read()));
     let commits = async {
         sleep(Duration::from_millis(300)).await;
         for _ in 0..10 {
@@ -252,4 +253,30 @@ async fn sessions_that_are_ended_all_the_time_cost_no_caller_an_answer() {
     let all = process.run(|shop| async move { shop.list(&Default::default(), 10).await }).await;
     assert!(all.len() == 1 && all[0].status == Status::Placed);
     eventually("it is ready", async || is_ready(&process).await).await;
+}
+
+/// What the server refuses costs the calls that came with it few commits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_cannot_be_written_spares_the_others() {
+    let mut installation = Installation::new();
+    let process = installation.start().await;
+    let answers = process
+        .run(|shop| async move {
+            shop.sell("pear", 1_000).await;
+            let mut inputs: Vec<Input> = (0..200).map(|_| shop.placing(&[("pear", 1)])).collect();
+            // Refused at the door; whoever comes past it does no more harm than this.
+            let put = PutProduct { description: Some("a\0b".into()), ..shop.product("plum", None) };
+            inputs.insert(120, Input::new(Body::PutProduct(put)));
+            let calls = inputs.into_iter().map(|input| shop.submit(vec![Submission::new(input)]));
+            join_all(calls).await
+        })
+        .await;
+    for (index, answer) in answers.into_iter().enumerate() {
+        assert_eq!(answer[0].is_ok(), index != 120, "{index}: {answer:?}");
+    }
+    let sql = "SELECT count(*), count(DISTINCT xmin::text) FROM events WHERE type = 'order.placed'";
+    let rows = installation.database.query(sql).await;
+    let number = |column: usize| rows[0][column].parse::<u32>().expect("a count");
+    let (events, commits) = (number(0), number(1));
+    assert!(events == 200 && commits < 40, "{events} events in {commits} commits");
 }
