@@ -1,15 +1,18 @@
 //! What every connection to the broker has in common.
 
+use std::error::Error;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::error::OpenError;
 use crate::options::Options;
 use crate::security;
+use crate::tokens::Keeper;
 
 /// How long the broker may take for anything that is waited for.
 pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(30);
@@ -30,20 +33,12 @@ pub(crate) async fn configuration(options: &Options) -> Result<ClientConfig, Ope
 }
 
 /// What the client tells goes to our log. A broker that is away is told of by each connection, so this is no error of ours.
-#[derive(Debug, Clone)]
-pub(crate) struct Context {
-    #[cfg(feature = "msk-iam")]
-    pub(crate) region: Option<String>,
-}
+#[derive(Clone)]
+pub(crate) struct Context(Arc<OnceLock<Arc<Keeper>>>);
 
 impl Context {
     pub(crate) fn new(options: &Options) -> Self {
-        #[cfg(not(feature = "msk-iam"))]
-        let _ = options;
-        Self {
-            #[cfg(feature = "msk-iam")]
-            region: options.region.clone(),
-        }
+        Self(Arc::clone(&options.keeper))
     }
 
     pub(crate) fn tell(level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -70,7 +65,6 @@ fn is_problem(error: &KafkaError) -> bool {
 }
 
 impl ClientContext for Context {
-    #[cfg(feature = "msk-iam")]
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -81,12 +75,8 @@ impl ClientContext for Context {
         Self::tell_error(&error, reason);
     }
 
-    #[cfg(feature = "msk-iam")]
-    fn generate_oauth_token(
-        &self,
-        _config: Option<&str>,
-    ) -> Result<rdkafka::client::OAuthToken, Box<dyn std::error::Error>> {
-        crate::iam::token(self.region.as_deref().unwrap_or_default())
+    fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.0.get().ok_or("nobody signs tokens")?.token()
     }
 }
 

@@ -13,6 +13,27 @@ pub enum OpenError {
     /// The password cannot be had.
     #[error("the password of the broker: {0}")]
     Password(#[from] SecretError),
+    /// No token can be signed in the place of a password.
+    #[error("no token for the broker could be signed: {0}")]
+    Token(String),
+    /// The broker does not take us for who we say we are.
+    #[error("the broker at {brokers} does not let us in: {said}; look at `sasl`, and at `user` and `password`")]
+    Login {
+        /// Its addresses.
+        brokers: String,
+        /// What the client said.
+        said: String,
+    },
+    /// The broker is not who it has to be, or speaks another protocol.
+    #[error("no safe connection to the broker at {brokers}: {said}; {advice}")]
+    Unsafe {
+        /// Its addresses.
+        brokers: String,
+        /// What the client said.
+        said: String,
+        /// What to look at.
+        advice: &'static str,
+    },
     /// The client cannot be set up, or the broker refused or did not answer.
     #[error("the broker at {brokers}: {what}: {source}")]
     Broker {

@@ -28,6 +28,9 @@ const FRESH: Duration = Duration::from_secs(2);
 /// How long the broker may take for one question.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
+/// How long the client is served before it is asked: it has no thread that does, and may want a token first.
+const SERVE: Duration = Duration::from_millis(10);
+
 /// How long the oldest messages are looked for.
 const LOOK_MAX: Duration = Duration::from_secs(1);
 
@@ -115,6 +118,7 @@ impl Remote {
 }
 
 fn ask(consumer: &BaseConsumer<Onlooker>, role: Role, topics: &[Topic], ours: &HashSet<Place>) -> KafkaResult<Backlog> {
+    while consumer.poll(SERVE).is_some() {}
     let mut list = TopicPartitionList::new();
     for (index, topic) in topics.iter().enumerate() {
         let metadata = consumer.fetch_metadata(Some(&topic.name), ANSWER_MAX)?;

@@ -23,9 +23,11 @@ mod ledger;
 mod message;
 mod options;
 mod publisher;
+mod reach;
 mod remove;
 mod seat;
 mod security;
+mod tokens;
 mod topics;
 
 pub use bus::KafkaBus;
@@ -34,3 +36,4 @@ pub use ledger::KafkaLedger;
 pub use options::{Options, Sasl};
 pub use publisher::KafkaPublisher;
 pub use remove::remove;
+pub use tokens::{Signer, Token};

@@ -1,7 +1,7 @@
 //! How the event path is opened, most of it from its URL.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ordermill_core::channel::Channel;
@@ -9,6 +9,7 @@ use ordermill_core::secret::SecretRef;
 use ordermill_ports::secrets::Secrets;
 
 use crate::error::OpenError;
+use crate::tokens::{Keeper, Signer};
 
 /// Partitions of a topic unless told otherwise, as the tracking service has always had.
 const PARTITIONS_DEFAULT: i32 = 6;
@@ -70,6 +71,10 @@ pub struct Options {
     pub secrets: Option<Arc<dyn Secrets>>,
     /// Where at AWS the broker is; for [`Sasl::MskIam`].
     pub region: Option<String>,
+    /// Who signs what [`Sasl::MskIam`] shows; `None` = the machine's role at AWS, in builds with the feature `msk-iam`.
+    pub signer: Option<Arc<dyn Signer>>,
+    /// Who keeps the tokens, for all clients of these options and of their copies.
+    pub(crate) keeper: Arc<OnceLock<Arc<Keeper>>>,
     /// How long a process that is silent keeps its partitions.
     pub session: Duration,
 }
@@ -116,6 +121,8 @@ impl Options {
             password: None,
             secrets: None,
             region: None,
+            signer: None,
+            keeper: Arc::default(),
             session: SESSION_DEFAULT,
         }
     }

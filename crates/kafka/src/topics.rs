@@ -12,7 +12,8 @@ use rdkafka::metadata::Metadata;
 
 use crate::client::{ANSWER_MAX, Context};
 use crate::error::OpenError;
-use crate::options::Options;
+use crate::options::{Options, Sasl};
+use crate::reach;
 
 /// The option of a topic that says how many copies have to be written.
 const MIN_ISR: &str = "min.insync.replicas";
@@ -64,17 +65,22 @@ impl Topics {
     /// When the broker does not answer or refuses, or a topic would keep less than it should.
     pub(crate) async fn provide(&self, options: &Options, config: &ClientConfig) -> Result<(), OpenError> {
         let failed = |what| move |source| OpenError::Broker { brokers: options.brokers.clone(), what, source };
-        let admin: AdminClient<Context> =
-            config.create_with_context(Context::new(options)).map_err(failed("the client cannot be set up"))?;
+        let metadata = tokio::task::block_in_place(|| reach::meet(options, config))?;
         let plans = self.plans(options);
-        let metadata = metadata(&admin).await.map_err(failed("it does not answer"))?;
         let there = partitions(&metadata);
         let (known, missing): (Vec<_>, Vec<_>) = plans.iter().partition(|plan| there.contains_key(plan.name.as_str()));
+        // The client's administrator has no way to a token.
+        let is_administrator = options.sasl != Some(Sasl::MskIam);
+        if !is_administrator {
+            refuse_missing(&missing)?;
+        }
+        let admin: AdminClient<Context> =
+            config.create_with_context(Context::new(options)).map_err(failed("the client cannot be set up"))?;
         create(&admin, options, &missing).await.map_err(failed("topics cannot be created"))?;
         for plan in &known {
             check_partitions(plan, there.get(plan.name.as_str()).copied().unwrap_or_default(), options)?;
         }
-        check_settings(&admin, options, &known).await
+        if is_administrator { check_settings(&admin, options, &known).await } else { Ok(()) }
     }
 
     fn plans(&self, options: &Options) -> Vec<Plan> {
@@ -106,9 +112,15 @@ fn partitions(metadata: &Metadata) -> BTreeMap<&str, (usize, usize)> {
     there.map(|topic| (topic.name(), facts(topic))).collect()
 }
 
-async fn metadata(admin: &AdminClient<Context>) -> Result<Metadata, KafkaError> {
-    // Waits for the broker on this thread; it is done once, at the start.
-    tokio::task::block_in_place(|| admin.inner().fetch_metadata(None, ANSWER_MAX))
+/// Topics that somebody else has to make.
+fn refuse_missing(missing: &[&Plan]) -> Result<(), OpenError> {
+    let Some(first) = missing.first() else { return Ok(()) };
+    let all: Vec<String> = missing.iter().map(|plan| format!("{} ({})", plan.name, plan.partitions)).collect();
+    let problem = format!(
+        "is not there, and is not made with `sasl=msk-iam`: make these topics, with so many partitions: {}",
+        all.join(", ")
+    );
+    Err(OpenError::Topic { topic: first.name.clone(), problem })
 }
 
 async fn create(admin: &AdminClient<Context>, options: &Options, plans: &[&Plan]) -> Result<(), KafkaError> {

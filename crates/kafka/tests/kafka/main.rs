@@ -9,3 +9,4 @@ mod conformance;
 mod messages;
 mod rebalance;
 mod remove;
+mod security;

@@ -8,10 +8,11 @@ pub mod process;
 #[expect(dead_code, reason = "the black-box tests put a network before it")]
 pub mod server;
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use ordermill_kafka::Options;
+use ordermill_kafka::{Options, Signer};
+use ordermill_ports::Secrets;
 use postgres::Server;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
@@ -31,10 +32,18 @@ pub fn broker() -> &'static Cluster {
 }
 
 /// One installation, empty: a schema of the database server, and topics of a broker under a prefix of their own.
-#[derive(Debug)]
 pub struct Place {
     name: String,
     kafka: String,
+    guard: Option<Guard>,
+}
+
+/// How an installation gets past a broker that asks who is there.
+struct Guard {
+    /// Where the broker asks nobody.
+    open: String,
+    secrets: Arc<dyn Secrets>,
+    signer: Option<Arc<dyn Signer>>,
 }
 
 impl Place {
@@ -53,7 +62,12 @@ impl Place {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("place_{}", NUMBER.fetch_add(1, Ordering::SeqCst));
         let kafka = format!("kafka://{brokers}?prefix={name}&session=6s&{options}");
-        Self { name, kafka }
+        Self { name, kafka, guard: None }
+    }
+
+    /// Its broker asks who is there, but for those who come to `open`.
+    pub fn guard(&mut self, open: &str, secrets: Arc<dyn Secrets>, signer: Option<Arc<dyn Signer>>) {
+        self.guard = Some(Guard { open: open.to_owned(), secrets, signer });
     }
 
     /// The ledger's URL.
@@ -63,7 +77,12 @@ impl Place {
 
     /// The bus's options.
     pub fn options(&self) -> Options {
-        Options::from_url(&self.kafka).expect("a sound URL")
+        let mut options = Options::from_url(&self.kafka).expect("a sound URL");
+        if let Some(Guard { secrets, signer, .. }) = &self.guard {
+            options.secrets = Some(Arc::clone(secrets));
+            options.signer = signer.clone();
+        }
+        options
     }
 
     /// The name of a topic.
@@ -74,7 +93,8 @@ impl Place {
     /// A client's configuration.
     pub fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", self.options().brokers);
+        let brokers = self.guard.as_ref().map_or_else(|| self.options().brokers, |guard| guard.open.clone());
+        config.set("bootstrap.servers", brokers);
         config
     }
 }

@@ -24,15 +24,16 @@ const STARTED: &str = "Kafka Server started";
 const CLUSTER_ID: &str = "4L6g3nShT-eMCtK--X86sw";
 
 /// Runs the server, says its process id, and ends it when the standard input ends: that is when the program that started this does, in
-/// whichever way. Arguments: the folder of the jars, the folder of the node, the options of the virtual machine.
+/// whichever way. Arguments: the folder of the jars, the folder of the node, the options of the virtual machine, those
+/// of the formatting.
 const SUPERVISOR: &str = r#"
-jars=$1 home=$2 options=$3
+jars=$1 home=$2 options=$3 format=$4
 # A terminal interrupts all of us; what is left behind is to be removed all the same.
 trap "" INT HUP
 cd "$home" || exit 1
 java="java $options -cp $jars/*"
 set -f
-[ -d data ] || $java kafka.tools.StorageTool format --cluster-id CLUSTER --config server.properties >format.log 2>&1 || exit 1
+[ -d data ] || $java kafka.tools.StorageTool format --cluster-id CLUSTER --config server.properties $format >format.log 2>&1 || exit 1
 $java kafka.Kafka server.properties >server.log 2>&1 </dev/null &
 server=$!
 echo "$server"
@@ -50,7 +51,7 @@ const SMALL: &str = "-Xms32m -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1";
 /// What every node is told. Small, as a test has few messages, and quick to let members into a group.
 const SETTINGS: &str = "
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,FAR:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,FAR:PLAINTEXT,GUARDED:SASL_SSL
 log.dirs=data
 auto.create.topics.enable=false
 offsets.topic.num.partitions=4
@@ -71,6 +72,15 @@ struct Node {
     supervisor: Child,
 }
 
+/// A listener of TLS, for clients that show who they are.
+#[derive(Debug, Clone, Default)]
+pub struct Guard {
+    /// What the broker is told of its listener `GUARDED`, in lines.
+    pub settings: String,
+    /// More options of `kafka-storage format`: users and their passwords.
+    pub format: String,
+}
+
 /// Running brokers. They end when this is dropped, or with the program, also by a panic or a signal: their supervisors see the end of
 /// their input.
 #[derive(Debug)]
@@ -80,6 +90,9 @@ pub struct Cluster {
     ports: Vec<u16>,
     /// Where clients find it that come by a network.
     far: Option<u16>,
+    /// Where clients find it that show who they are.
+    guarded: Option<u16>,
+    guard: Guard,
     /// `None` where one was killed.
     brokers: Vec<Option<Node>>,
     /// Where it is a process of its own.
@@ -101,7 +114,15 @@ impl Cluster {
     /// # Panics
     /// As [`Self::single`].
     pub fn single_with(java_options: &str) -> Self {
-        Self::start(1, java_options, None)
+        Self::start(1, java_options, None, None)
+    }
+
+    /// As [`Self::single`], with a second listener that asks who is there.
+    ///
+    /// # Panics
+    /// As [`Self::single`].
+    pub fn single_guarded(guard: Guard) -> Self {
+        Self::start(1, SMALL, None, Some(guard))
     }
 
     /// As [`Self::single`], with a second listener for clients that come by a network. `network` is told its port, and says at which port
@@ -110,7 +131,7 @@ impl Cluster {
     /// # Panics
     /// As [`Self::single`].
     pub fn single_behind(network: &mut dyn FnMut(u16) -> u16) -> Self {
-        Self::start(1, SMALL, Some(network))
+        Self::start(1, SMALL, Some(network), None)
     }
 
     /// One controller and three brokers, on which topics can have three copies.
@@ -118,19 +139,26 @@ impl Cluster {
     /// # Panics
     /// As [`Self::single`].
     pub fn of_three() -> Self {
-        Self::start(3, SMALL, None)
+        Self::start(3, SMALL, None, None)
     }
 
-    fn start(brokers: usize, java_options: &str, mut network: Option<&mut dyn FnMut(u16) -> u16>) -> Self {
+    fn start(
+        brokers: usize,
+        java_options: &str,
+        mut network: Option<&mut dyn FnMut(u16) -> u16>,
+        guard: Option<Guard>,
+    ) -> Self {
         let jars =
             jars().expect("the jars of Kafka are not there: `cargo xtask test` installs them below target/tools");
         for _ in 0..PORTS_TRIED {
             let mut ports = free_ports(brokers + 2);
             let (far_port, controller_port) = (ports.remove(0), ports.remove(0));
             let far = network.as_mut().map(|network| network(far_port));
+            let (guarded, guard) = (guard.as_ref().map(|_| far_port), guard.clone().unwrap_or_default());
             let home = TempDir::with_prefix("ordermill-kafka-").expect("a temporary folder can be made");
             let (jars, java_options) = (jars.clone(), java_options.to_owned());
-            let mut cluster = Self { jars, java_options, ports, far, brokers: Vec::new(), controller: None, home };
+            let brokers = Vec::new();
+            let mut cluster = Self { jars, java_options, ports, far, guarded, guard, brokers, controller: None, home };
             match cluster.start_nodes(controller_port, far_port) {
                 Ok(()) => return cluster,
                 Err(said) if said.contains("Address already in use") => {}
@@ -154,8 +182,13 @@ impl Cluster {
                 listeners += &format!(",FAR://127.0.0.1:{far_port}");
                 advertised += &format!(",FAR://127.0.0.1:{far}");
             }
+            if let Some(port) = self.guarded {
+                listeners += &format!(",GUARDED://127.0.0.1:{port}");
+                advertised += &format!(",GUARDED://127.0.0.1:{port}");
+            }
             let own = format!(
-                "process.roles=broker,controller\nnode.id=0\nlisteners={listeners},{controller}\nadvertised.listeners={advertised}\n"
+                "process.roles=broker,controller\nnode.id=0\nlisteners={listeners},{controller}\nadvertised.listeners={advertised}\n{}",
+                self.guard.settings
             );
             let node = self.node(0, &format!("{shared}{own}"))?;
             self.brokers.push(Some(node));
@@ -180,7 +213,7 @@ impl Cluster {
         let home = self.home.path().join(format!("node-{id}"));
         fs::create_dir(&home).expect("a folder can be made in our own");
         fs::write(home.join("server.properties"), settings).expect("a file can be written in our own folder");
-        Node::start(&self.jars, &self.java_options, home)
+        Node::start(&self.jars, [&self.java_options, &self.guard.format], home)
     }
 
     /// Where the brokers are: `127.0.0.1:9092,127.0.0.1:9093`.
@@ -194,6 +227,14 @@ impl Cluster {
     /// Where there is none.
     pub fn far_broker(&self) -> String {
         format!("127.0.0.1:{}", self.far.expect("it was started behind a network"))
+    }
+
+    /// Where the broker is for clients that show who they are.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub fn guarded_broker(&self) -> String {
+        format!("127.0.0.1:{}", self.guarded.expect("it was started with a guard"))
     }
 
     /// The process ids of all its processes.
@@ -213,8 +254,8 @@ impl Cluster {
     pub fn revive(&mut self, broker: usize) {
         let id = if self.ports.len() == 1 { 0 } else { broker + 1 };
         let home = self.home.path().join(format!("node-{id}"));
-        let started =
-            Node::start(&self.jars, &self.java_options, home).and_then(|node| node.wait_until_ready().map(|()| node));
+        let started = Node::start(&self.jars, [&self.java_options, &self.guard.format], home)
+            .and_then(|node| node.wait_until_ready().map(|()| node));
         self.brokers[broker] = Some(started.unwrap_or_else(|said| panic!("the broker does not start again:\n{said}")));
     }
 }
@@ -227,12 +268,12 @@ impl Drop for Cluster {
 }
 
 impl Node {
-    fn start(jars: &Path, java_options: &str, home: PathBuf) -> Result<Self, String> {
+    fn start(jars: &Path, options: [&str; 2], home: PathBuf) -> Result<Self, String> {
         // What an earlier life said is not to be taken for this one's word.
         let _ = fs::remove_file(home.join("server.log"));
         let script = SUPERVISOR.replace("CLUSTER", CLUSTER_ID);
         let mut command = Command::new("sh");
-        command.args(["-c", &script, "kafka-for-tests"]).arg(jars).arg(&home).arg(java_options);
+        command.args(["-c", &script, "kafka-for-tests"]).arg(jars).arg(&home).args(options);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut supervisor = command.spawn().expect("sh is there");
         let mut pid = String::new();
