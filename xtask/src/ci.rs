@@ -1,5 +1,7 @@
 //! Everything a change must pass.
 
+use std::process::Command;
+
 use anyhow::{Result, bail};
 
 use crate::step::{Steps, call};
@@ -25,6 +27,11 @@ pub fn run() -> Result<()> {
         let generated = ["test", "--workspace", "--locked", "--test", "generated"];
         call(cargo().args(generated).args(EVERY_BACKEND).env("INSTA_UPDATE", "no"))
     });
+    // Apart, as the AWS SDK that it brings would make everything else be built twice: nothing but the client depends on it.
+    steps.run("lints of the client with Amazon's IAM", || {
+        call(with_iam("clippy").args(["--lib", "--tests", "--", "-D", "warnings"]))
+    });
+    steps.run("tests of Amazon's IAM", || call(with_iam("test").arg("--lib")));
     steps.run("tools of the tests", || tools::provide().and_then(|()| clients::provide()));
     let mut tests: Option<Run> = None;
     steps.run("tests", || {
@@ -39,4 +46,11 @@ pub fn run() -> Result<()> {
         None => bail!("the tests could not be run"),
     }
     verdict
+}
+
+/// A command of cargo's on the Kafka client alone, with the feature that no other build has.
+fn with_iam(command: &str) -> Command {
+    let mut cargo = cargo();
+    cargo.args([command, "--package", "ordermill-kafka", "--features", "msk-iam", "--locked"]);
+    cargo
 }
