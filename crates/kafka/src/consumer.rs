@@ -154,7 +154,7 @@ fn configuration(role: Role, topics: &[Topic], options: &Options, config: &Clien
         .set("fetch.queue.backoff.ms", "20")
         // One fetch is under way at a time. While it waits for partitions where nothing happens, one that had enough and has no longer is not
         // fetched: with half a second, as the client has it, a role read 2,950 messages a second of the only busy partition where it
-        // took 5,000. Four roles that idle cost a broker half a percent of a core for this. (More than one byte to wait for would
+        // took 5,000. Four roles that idle cost a broker up to one percent of a core for this. (More than one byte to wait for would
         // halve the fetches under load, and be added to every step of an order that comes alone.)
         .set("fetch.wait.max.ms", "100")
         .set("fetch.error.backoff.ms", "100")
