@@ -11,7 +11,7 @@ pub enum OpenError {
     #[error("the URL of the bus: {0}")]
     Url(String),
     /// The password cannot be had.
-    #[error("the password of the broker: {0}")]
+    #[error("the password of the broker cannot be had")]
     Password(#[from] SecretError),
     /// No token can be signed in the place of a password.
     #[error("no token for the broker could be signed: {0}")]
@@ -35,7 +35,7 @@ pub enum OpenError {
         advice: &'static str,
     },
     /// The client cannot be set up, or the broker refused or did not answer.
-    #[error("the broker at {brokers}: {what}: {source}")]
+    #[error("the broker at {brokers}: {what}")]
     Broker {
         /// Its addresses.
         brokers: String,
