@@ -128,7 +128,7 @@ impl Worker {
                 }
             }
         }
-        self.commit(damaged).await;
+        self.commit_all(damaged).await;
         found
     }
 
@@ -161,12 +161,13 @@ impl Worker {
     }
 
     /// [`Self::commit`] of any number of submissions: one call to a ledger takes a bounded number, so they are committed one
-    /// bounded part after the other.
+    /// bounded part after the other. Submissions that settle nothing belong to the next one that does, and are in one part with it,
+    /// so that no delivery is settled without what came of it.
     pub(crate) async fn commit_all(&self, submissions: Vec<Submission>) -> Vec<Result<Outcome, SubmitError>> {
         let mut results = Vec::with_capacity(submissions.len());
         let mut rest = submissions;
         while !rest.is_empty() {
-            let later = rest.split_off(rest.len().min(SUBMIT_INPUTS_MAX));
+            let later = rest.split_off(first_part(&rest));
             results.extend(self.commit(rest).await);
             rest = later;
         }
@@ -190,7 +191,7 @@ impl Worker {
         }
         self.report_panic();
         let put_off = |delivery: &Delivery| self.put_off(step, delivery.clone(), PANICKED.to_owned());
-        self.commit(deliveries.iter().map(put_off).collect()).await;
+        self.commit_all(deliveries.iter().map(put_off).collect()).await;
     }
 
     pub(crate) fn report_panic(&self) {
@@ -253,6 +254,13 @@ impl Worker {
         self.retried.increment(of(|how| matches!(how, Settle::Retry { .. })));
         self.given_up.increment(of(|how| matches!(how, Settle::DeadLetter { .. })));
     }
+}
+
+/// How many of these are committed in one call.
+fn first_part(submissions: &[Submission]) -> usize {
+    let Some(fitting) = submissions.get(..SUBMIT_INPUTS_MAX) else { return submissions.len() };
+    let last = fitting.iter().rposition(|entry| entry.settles.is_some());
+    last.map_or(SUBMIT_INPUTS_MAX, |last| last + 1)
 }
 
 /// What products are called.

@@ -1,13 +1,15 @@
 //! Notifications: one mail per order, kind and version.
 //!
 //! Mails go out a batch at a time: handed over, then committed, then the next, which is written meanwhile. A local mail file is cut
-//! back to its last committed mail when the commit fails, so each mail is in it once.
+//! back to its last committed mail when the commit fails, so each mail is in it once. What needs no mail is committed apart: it is of
+//! any number, and must not take the mails of others along when it fails.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use ordermill_core::id::OrderId;
 use ordermill_core::input::{Body, Input, MailResult};
+use ordermill_core::limits::SUBMIT_INPUTS_MAX;
 use ordermill_core::mail::OwedMail;
 use ordermill_core::order::Order;
 use ordermill_core::process::Step;
@@ -20,7 +22,8 @@ use crate::worker::{ProductNames, Worker, after};
 const WRITTEN_AT_ONCE: usize = 32;
 
 pub(super) async fn run(worker: Worker) {
-    let max = worker.settings.mail_batch.min(worker.parts.mailer.batch_max()).max(1);
+    // The results of a round are committed in one call.
+    let max = worker.settings.mail_batch.min(worker.parts.mailer.batch_max()).clamp(1, SUBMIT_INPUTS_MAX);
     let mut next = Batch::default();
     loop {
         if next.deliveries.is_empty() {
@@ -86,11 +89,16 @@ struct Entry {
 impl Entry {
     /// The delivery, once the last mail of its order in this round is dealt with.
     fn done(self, worker: &Worker) -> Settlement {
-        if self.is_complete {
-            self.delivery.ack()
-        } else {
-            self.delivery.retry(worker.now(), "more mails are due than fit into a round".to_owned())
-        }
+        done(worker, self.delivery, self.is_complete)
+    }
+}
+
+/// A delivery whose order owes nothing more, or more than fits into a round.
+fn done(worker: &Worker, delivery: Delivery, is_complete: bool) -> Settlement {
+    if is_complete {
+        delivery.ack()
+    } else {
+        delivery.retry(worker.now(), "more mails are due than fit into a round".to_owned())
     }
 }
 
@@ -151,10 +159,10 @@ impl Batch {
             return self.submissions.push(Submission::settle(delivery.ack()));
         }
         let Some(to) = &order.placement.customer_email else {
-            return self.skip(&order, delivery);
+            return self.skip(worker, &order, delivery);
         };
         // Two deliveries of one order in a round: the first sends what is due. A full round leaves the rest to the next.
-        if self.mails.len() + due.len() > max || !self.orders.insert(order.id) {
+        if self.entries.len() + due.len() > max || !self.orders.insert(order.id) {
             let settlement = delivery.retry(worker.now(), "left to the next round".to_owned());
             return self.submissions.push(Submission::settle(settlement));
         }
@@ -168,15 +176,29 @@ impl Batch {
         }
     }
 
-    /// Needs no mail server, so the bound of a round does not count: all of them, as the delivery is done with it.
-    fn skip(&mut self, order: &Order, delivery: Delivery) {
-        for owed in order.due_mails() {
-            self.submissions.push(submission(order.id, *owed, MailResult::Skipped, &delivery));
+    /// Needs no mail server, so only the bound of a call counts. The last of what is due settles the delivery.
+    fn skip(&mut self, worker: &Worker, order: &Order, delivery: Delivery) {
+        let due = order.due_mails().take(SUBMIT_INPUTS_MAX);
+        let skip = |owed: &OwedMail| submission(order.id, *owed, MailResult::Skipped, &delivery);
+        let mut skipped: Vec<Submission> = due.map(skip).collect();
+        let is_complete = skipped.len() == order.due_mails().count();
+        if let Some(last) = skipped.last_mut() {
+            last.settles = Some(done(worker, delivery, is_complete));
         }
-        self.submissions.push(Submission::settle(delivery.ack()));
+        self.submissions.append(&mut skipped);
     }
 
     async fn hand_over(mut self, worker: &Worker) {
+        let others = std::mem::take(&mut self.submissions);
+        tokio::join!(worker.commit_all(others), self.send(worker));
+    }
+
+    /// Hands the mails over and commits what became of them, in one call: what of it is lost is taken back as a whole.
+    async fn send(self, worker: &Worker) {
+        if self.entries.is_empty() {
+            return;
+        }
+        let mut submissions = Vec::with_capacity(self.entries.len());
         let results = if self.mails.is_empty() { Vec::new() } else { worker.parts.mailer.deliver(&self.mails).await };
         let mut results = results.into_iter();
         let mut waits: Option<Settlement> = None;
@@ -202,20 +224,18 @@ impl Batch {
             if entry.is_last {
                 submission.settles = Some(waits.take().unwrap_or_else(|| entry.done(worker)));
             }
-            self.submissions.push(submission);
+            submissions.push(submission);
         }
-        if self.submissions.is_empty() {
-            return;
-        }
-        let results = worker.commit(self.submissions).await;
+        let results = worker.commit(submissions).await;
         if sent > 0 && results.iter().any(is_lost) {
             roll_back(worker).await;
         }
     }
 }
 
+/// Whether the ledger does not have it, for all that is known. A result that was refused is dealt with.
 const fn is_lost<T>(result: &Result<T, SubmitError>) -> bool {
-    matches!(result, Err(SubmitError::NotCommitted { .. } | SubmitError::Unknown { .. } | SubmitError::Closing))
+    !matches!(result, Ok(_) | Err(SubmitError::Refused(_)))
 }
 
 /// Brings the mail store back to what is committed, however long that takes: without it a mail could be in it twice.

@@ -1,7 +1,8 @@
 //! Payments: asks the provider for what an order's state says is due, and reports the answer.
 //!
 //! Every call carries a key of order, operation and attempt, so a delivery that comes twice asks the same thing twice and gets the
-//! same answer. A missing answer is never taken for a no: it is looked up, then asked again under the same key.
+//! same answer. A missing answer is never taken for a no: it is looked up, then asked again under the same key. Such follow-ups have at
+//! most half of the calls: each of them may take as long as a call can, and they come back until they are answered.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use ordermill_core::process::Step;
 use ordermill_ports::payments::PaymentError;
 use ordermill_ports::{Delivery, Submission};
 
+use tokio::sync::Semaphore;
+
 use crate::worker::{PANICKED, Worker};
 
 /// Results in one commit.
@@ -25,6 +28,7 @@ const COMMITS: usize = 3;
 
 pub(super) async fn run(worker: Worker) {
     let concurrency = worker.settings.payments_concurrency;
+    let follow_ups = Semaphore::new((concurrency / 2).max(1));
     let mut calls = FuturesUnordered::new();
     let mut commits = FuturesUnordered::new();
     let mut results: Vec<Submission> = Vec::new();
@@ -51,7 +55,7 @@ pub(super) async fn run(worker: Worker) {
             received = &mut receiving, if !receiving.is_terminated() => match received {
                 Some(deliveries) => {
                     for (delivery, order) in worker.look_up(Step::Authorize, deliveries).await {
-                        calls.push(handle(&worker, delivery, order));
+                        calls.push(handle(&worker, &follow_ups, delivery, order));
                     }
                 }
                 None => stopping = true,
@@ -62,8 +66,8 @@ pub(super) async fn run(worker: Worker) {
 }
 
 /// [`act`], with a panic turned into another try of this delivery alone.
-async fn handle(worker: &Worker, delivery: Delivery, order: Option<Arc<Order>>) -> Submission {
-    let acting = AssertUnwindSafe(act(worker, delivery.clone(), order)).catch_unwind();
+async fn handle(worker: &Worker, follow_ups: &Semaphore, delivery: Delivery, order: Option<Arc<Order>>) -> Submission {
+    let acting = AssertUnwindSafe(act(worker, follow_ups, delivery.clone(), order)).catch_unwind();
     acting.await.unwrap_or_else(|_| {
         worker.report_panic();
         worker.put_off(Step::Authorize, delivery, PANICKED.to_owned())
@@ -71,9 +75,13 @@ async fn handle(worker: &Worker, delivery: Delivery, order: Option<Arc<Order>>) 
 }
 
 /// Does what is due for the order, if anything, and says what becomes of the delivery.
-async fn act(worker: &Worker, delivery: Delivery, order: Option<Arc<Order>>) -> Submission {
+async fn act(worker: &Worker, follow_ups: &Semaphore, delivery: Delivery, order: Option<Arc<Order>>) -> Submission {
     let Some((order, request)) = order.and_then(|order| due_request(&order).map(|request| (order, request))) else {
         return Submission::settle(delivery.ack());
+    };
+    let Ok(_place) = request.unresolved.then(|| follow_ups.try_acquire()).transpose() else {
+        let step = Step::of_operation(request.key.operation.kind);
+        return worker.put_off(step, delivery, "as many missing answers are found out as may be at once".to_owned());
     };
     match ask(worker, &request).await {
         Ok(answer) => {

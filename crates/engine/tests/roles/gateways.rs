@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -31,13 +31,22 @@ pub struct Provider {
     pub asked: Mutex<BTreeMap<PaymentKey, u32>>,
     /// How long calls of orders paid by `slow` take.
     pub slow: Duration,
+    /// How many calls are under way under keys that were asked before, and the most that there were.
+    pub asking_again: AtomicU32,
+    pub asking_again_most: AtomicU32,
 }
 
 impl Provider {
     pub fn new(
         script: impl Fn(&PaymentRequest, u32) -> Result<PaymentAnswer, PaymentError> + Send + Sync + 'static,
     ) -> Self {
-        Self { script: Box::new(script), asked: Mutex::default(), slow: Duration::from_secs(30) }
+        Self {
+            script: Box::new(script),
+            asked: Mutex::default(),
+            slow: Duration::from_secs(30),
+            asking_again: AtomicU32::default(),
+            asking_again_most: AtomicU32::default(),
+        }
     }
 
     pub fn willing() -> Self {
@@ -58,8 +67,15 @@ impl Payments for Provider {
             *count += 1;
             *count - 1
         };
+        if before > 0 {
+            let under_way = self.asking_again.fetch_add(1, Ordering::SeqCst) + 1;
+            self.asking_again_most.fetch_max(under_way, Ordering::SeqCst);
+        }
         if request.method.as_str() == "slow" {
             tokio::time::sleep(self.slow).await;
+        }
+        if before > 0 {
+            self.asking_again.fetch_sub(1, Ordering::SeqCst);
         }
         (self.script)(request, before)
     }
@@ -76,6 +92,8 @@ pub struct Postbox {
     /// How many calls are still answered "not now".
     pub failures: AtomicU32,
     pub rolled_back: AtomicU32,
+    /// How many mails it takes at once, if not as few as usual.
+    pub large_batches: AtomicBool,
 }
 
 #[async_trait]
@@ -100,7 +118,7 @@ impl Mailer for Postbox {
     }
 
     fn batch_max(&self) -> usize {
-        64
+        if self.large_batches.load(Ordering::SeqCst) { 10_000 } else { 64 }
     }
 
     fn is_exactly_once(&self) -> bool {
@@ -160,6 +178,8 @@ pub struct Unreliable {
     pub inner: Arc<MemoryLedger>,
     /// How many commits with results of mails still fail.
     pub failures: AtomicU32,
+    /// Whether they fail as those do that find no connection free.
+    pub is_overloaded: AtomicBool,
     /// How many commits with moves of parcels still fail.
     pub move_failures: AtomicU32,
     /// How many commits with news of stored records still fail.
@@ -171,7 +191,14 @@ pub struct Unreliable {
 impl Unreliable {
     pub fn over(inner: Arc<MemoryLedger>) -> Self {
         let none = || AtomicU32::new(0);
-        Self { inner, failures: none(), move_failures: none(), record_failures: none(), panics: none() }
+        Self {
+            inner,
+            failures: none(),
+            is_overloaded: AtomicBool::default(),
+            move_failures: none(),
+            record_failures: none(),
+            panics: none(),
+        }
     }
 
     fn fails(&self, body: &Body) -> bool {
@@ -189,7 +216,10 @@ impl Ledger for Unreliable {
     async fn submit(&self, source: Source, submissions: Vec<Submission>) -> Vec<Result<Outcome, SubmitError>> {
         // The first result that fails takes its whole commit with it.
         if submissions.iter().any(|entry| self.fails(&entry.input.body)) {
-            let lost = |_| Err(SubmitError::NotCommitted { reason: "the disk is full".to_owned() });
+            let lost = |_| match self.is_overloaded.load(Ordering::SeqCst) {
+                true => Err(SubmitError::Overloaded { retry_after: Duration::from_secs(1) }),
+                false => Err(SubmitError::NotCommitted { reason: "the disk is full".to_owned() }),
+            };
             return submissions.into_iter().map(lost).collect();
         }
         let is_reservation = |entry: &Submission| matches!(entry.input.body, Body::Reserve { .. });

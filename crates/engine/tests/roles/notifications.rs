@@ -4,6 +4,7 @@ use ordermill_core::event::EventType;
 use ordermill_core::input::Body;
 use ordermill_core::order::Status;
 use ordermill_core::policy::Policy;
+use ordermill_core::process::Role;
 use ordermill_engine::Settings;
 
 use crate::gateways::Provider;
@@ -11,15 +12,18 @@ use crate::world::World;
 
 #[tokio::test]
 async fn a_mail_whose_commit_failed_is_taken_back_and_sent_once() {
-    let world = World::with(Provider::willing(), Policy::default()).await;
-    world.ledger.failures.store(2, Ordering::SeqCst);
-    let id = world.place("ok").await;
-    world.wait_for(id, |order| order.status == Status::Confirmed && order.due_mails().next().is_none()).await;
-    let mails = world.postbox.mails.lock().clone();
-    assert_eq!(mails.len(), 1, "{mails:?}");
-    assert_eq!(world.postbox.rolled_back.load(Ordering::SeqCst), 2);
-    assert_eq!(world.count(id, EventType::NotificationSent).await, 1);
-    world.stop().await;
+    for is_overloaded in [false, true] {
+        let world = World::with(Provider::willing(), Policy::default()).await;
+        world.ledger.is_overloaded.store(is_overloaded, Ordering::SeqCst);
+        world.ledger.failures.store(2, Ordering::SeqCst);
+        let id = world.place("ok").await;
+        world.wait_for(id, |order| order.status == Status::Confirmed && order.due_mails().next().is_none()).await;
+        let mails = world.postbox.mails.lock().clone();
+        assert_eq!(mails.len(), 1, "{mails:?}");
+        assert_eq!(world.postbox.rolled_back.load(Ordering::SeqCst), 2);
+        assert_eq!(world.count(id, EventType::NotificationSent).await, 1);
+        world.stop().await;
+    }
 }
 
 #[tokio::test]
@@ -109,5 +113,35 @@ async fn an_order_without_an_address_owes_nothing_in_the_end() {
     world.wait_for(id, |order| order.payment.kept() == 0 && order.due_mails().next().is_none()).await;
     assert_eq!(world.count(id, EventType::NotificationSkipped).await, 3, "confirmed, cancelled, refunded");
     assert!(world.postbox.mails.lock().is_empty());
+    world.stop().await;
+}
+
+/// What many orders without an address owe is more than one commit takes; it goes in several, and no mail of others goes with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_of_orders_without_an_address_drains() {
+    const ORDERS: usize = 400;
+    let mut world = World::idle(Provider::willing(), Policy::default()).await;
+    world.start_roles(World::settings(), &[Role::Payments, Role::Inventory]);
+    let mut ids = Vec::new();
+    for _ in 0..ORDERS {
+        ids.push(world.place_for("ok", None).await);
+    }
+    ids.push(world.place("ok").await);
+    for id in &ids {
+        world.wait_for_status(*id, Status::Confirmed).await;
+        world.submit(Body::Cancel { order_id: *id, reason: "changed my mind".into() }).await;
+    }
+    for id in &ids {
+        world.wait_for(*id, |order| order.payment.kept() == 0).await;
+    }
+    let mut world = world.stop().await;
+    world.postbox.large_batches.store(true, Ordering::SeqCst);
+    world.start_roles(World::settings(), &[Role::Notifications]);
+    world.wait_until_done(Role::Notifications).await;
+    for id in &ids[..ORDERS] {
+        assert_eq!(world.count(*id, EventType::NotificationSkipped).await, 3, "confirmed, cancelled, refunded");
+    }
+    assert_eq!(world.postbox.mails.lock().len(), 3, "of the one with an address");
+    assert_eq!(world.postbox.rolled_back.load(Ordering::SeqCst), 0, "no commit failed");
     world.stop().await;
 }

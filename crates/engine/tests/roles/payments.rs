@@ -1,12 +1,14 @@
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use ordermill_core::event::{EventType, Remedy};
 use ordermill_core::input::{Body, PaymentAnswer};
 use ordermill_core::order::Status;
-use ordermill_core::payment::{DeclineReason, OperationKind};
+use ordermill_core::payment::{DeclineReason, OperationKind, due_request};
 use ordermill_core::policy::Policy;
 use ordermill_core::process::Step;
+use ordermill_engine::Settings;
 use ordermill_ports::payments::PaymentError;
 
 use crate::gateways::{Provider, yes};
@@ -126,4 +128,35 @@ async fn a_panic_in_an_adapter_costs_a_try_and_nothing_else() {
     world.wait_for_status(second, Status::Confirmed).await;
     world.wait_for_status(first, Status::Confirmed).await;
     world.stop().await;
+}
+
+/// Answers that are missing take long to be found out, and come again until they are: new orders have the other half of the calls.
+#[tokio::test]
+async fn missing_answers_leave_room_for_new_orders() {
+    let provider = Provider::new(|request, _| match request.method.as_str() {
+        "slow" => Err(PaymentError::Timeout),
+        _ => Ok(yes()),
+    });
+    let provider = Provider { slow: Duration::from_secs(1), ..provider };
+    let settings = Settings { payments_concurrency: 16, ..World::settings() };
+    let world = World::with_settings(provider, Policy::default(), settings).await;
+    let mut unanswered = Vec::new();
+    for _ in 0..200 {
+        unanswered.push(world.place("slow").await);
+    }
+    for id in &unanswered {
+        world.wait_for(*id, |order| due_request(order).is_some_and(|request| request.unresolved)).await;
+    }
+    world.provider.asking_again_most.store(0, Ordering::SeqCst);
+    let began = Instant::now();
+    let mut ids = Vec::new();
+    for _ in 0..100 {
+        ids.push(world.place("ok").await);
+    }
+    for id in ids {
+        world.wait_for_status(id, Status::Confirmed).await;
+    }
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(world.provider.asking_again_most.load(Ordering::SeqCst), 8, "half of the calls, and all of that half");
 }

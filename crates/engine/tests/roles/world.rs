@@ -76,7 +76,11 @@ impl World {
     }
 
     pub fn start(&mut self, settings: Settings) {
-        self.running = Some(start(self.parts(), settings, &ROLES));
+        self.start_roles(settings, &ROLES);
+    }
+
+    pub fn start_roles(&mut self, settings: Settings, roles: &[Role]) {
+        self.running = Some(start(self.parts(), settings, roles));
     }
 
     /// Starts the roles on a bus that doubles and reverses what it hands out.
