@@ -17,6 +17,8 @@ pub(super) struct Deliveries {
     held: BTreeMap<u64, Held>,
     /// Those of `held` that are not handed out, by the time they may be.
     waiting: BTreeSet<(Timestamp, u64)>,
+    /// Where the room is odd: whether what is new has the larger half of it, the next time.
+    is_new_favoured: bool,
 }
 
 /// A delivery that is not settled for good.
@@ -44,12 +46,24 @@ const AT_ONCE: Timestamp = Timestamp::MIN;
 
 impl Deliveries {
     pub(super) const fn new(role: Role) -> Self {
-        Self { role, read: 0, held: BTreeMap::new(), waiting: BTreeSet::new() }
+        Self { role, read: 0, held: BTreeMap::new(), waiting: BTreeSet::new(), is_new_favoured: false }
     }
 
-    /// Hands out up to `max` deliveries: what is due again first, then what is new.
+    /// Hands out up to `max` deliveries. What is due again and what is new have half of them each, and more where the other has less
+    /// to give: neither waits for the end of the other, which may never come.
     pub(super) fn hand_out(&mut self, log: &Log, max: usize, now: Timestamp) -> Vec<Delivery> {
         let mut batch = Vec::new();
+        let half = max / 2 + usize::from(max % 2 == 1 && !self.is_new_favoured);
+        self.hand_out_due(log, half, now, &mut batch);
+        self.hand_out_new(log, max, &mut batch);
+        self.hand_out_due(log, max, now, &mut batch);
+        if batch.len() == max {
+            self.is_new_favoured = !self.is_new_favoured;
+        }
+        batch
+    }
+
+    fn hand_out_due(&mut self, log: &Log, max: usize, now: Timestamp, batch: &mut Vec<Delivery>) {
         while batch.len() < max
             && let Some(&(due, position)) = self.waiting.first()
             && due <= now
@@ -60,6 +74,9 @@ impl Deliveries {
                 batch.extend(log.delivery(self.role, position, held.tries));
             }
         }
+    }
+
+    fn hand_out_new(&mut self, log: &Log, max: usize, batch: &mut Vec<Delivery>) {
         while batch.len() < max && self.read < log.end() {
             self.read += 1;
             if let Some(delivery) = log.delivery(self.role, self.read, 0) {
@@ -67,7 +84,6 @@ impl Deliveries {
                 batch.push(delivery);
             }
         }
-        batch
     }
 
     /// When the next waiting delivery is due.

@@ -38,6 +38,10 @@ pub(super) struct State {
     given_back: VecDeque<u64>,
     due: BinaryHeap<Reverse<(Timestamp, u64)>>,
     parked: HashMap<u64, Delivery>,
+    /// Where the room is odd: whether what is new has the larger half of it, the next time.
+    is_new_favoured: bool,
+    /// Whether deliveries came again while memory did not reach back to what is new: the database is to be read before more of them do.
+    is_database_next: bool,
 }
 
 /// What there is for a role.
@@ -63,6 +67,8 @@ impl State {
             given_back: VecDeque::new(),
             due: BinaryHeap::new(),
             parked: HashMap::new(),
+            is_new_favoured: false,
+            is_database_next: false,
         }
     }
 
@@ -72,9 +78,35 @@ impl State {
         self.parked.insert(delivery.position.0, delivery);
     }
 
-    /// The next deliveries: what was given back, then what is due again, then what is new.
+    /// The next deliveries. What comes again (given back, then due) and what is new have half of the room each, and more where the
+    /// other has less to give: neither waits for the end of the other, which may never come.
     pub(super) fn next(&mut self, feed: &Feed, max: usize, now: Timestamp) -> Next {
+        if std::mem::take(&mut self.is_database_next) && !feed.scan(self.head, |_, _| false) {
+            return Next::Behind(self.head);
+        }
         let mut deliveries = Vec::new();
+        let half = max / 2 + usize::from(max % 2 == 1 && !self.is_new_favoured);
+        self.hand_out_again(half, now, &mut deliveries);
+        let may_be_more = deliveries.len() == half;
+        let in_reach = self.read_feed(feed, max, &mut deliveries);
+        if may_be_more {
+            self.hand_out_again(max, now, &mut deliveries);
+        }
+        if deliveries.len() == max {
+            self.is_new_favoured = !self.is_new_favoured;
+        }
+        if !deliveries.is_empty() {
+            self.is_database_next = !in_reach;
+            Next::Deliveries(deliveries)
+        } else if in_reach {
+            Next::Nothing(self.due.peek().map(|Reverse((due, _))| *due))
+        } else {
+            Next::Behind(self.head)
+        }
+    }
+
+    /// What was given back, then what is due again.
+    fn hand_out_again(&mut self, max: usize, now: Timestamp, deliveries: &mut Vec<Delivery>) {
         while deliveries.len() < max
             && let Some(position) = self.given_back.pop_front()
         {
@@ -92,14 +124,6 @@ impl State {
                 self.handed.insert(position, Handed { delivery: delivery.clone(), stored: true, back: false });
                 deliveries.push(delivery);
             }
-        }
-        let in_reach = self.read_feed(feed, max, &mut deliveries);
-        if !deliveries.is_empty() {
-            Next::Deliveries(deliveries)
-        } else if in_reach {
-            Next::Nothing(self.due.peek().map(|Reverse((due, _))| *due))
-        } else {
-            Next::Behind(self.head)
         }
     }
 
@@ -278,6 +302,30 @@ impl Roles {
     pub(super) fn ring(&self, kinds: u64) {
         for seat in self.0.iter().filter(|seat| seat.interests & kinds != 0) {
             seat.bell.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ordermill_core::event::{EventType, Subject};
+    use ordermill_core::id::OrderId;
+
+    use super::*;
+
+    #[test]
+    fn what_is_due_does_not_keep_the_database_from_being_read() {
+        let feed = Feed::new(10);
+        let mut state = State::new(Role::Payments, 0);
+        let subject = Subject::Order(OrderId::from_bytes([1; 16]));
+        let entry = Entry { subject, version: 1, kind: EventType::OrderPlaced, at: Timestamp::UNIX_EPOCH };
+        for position in 1..=3 {
+            state.park(delivery(Role::Payments, position, &entry, 1), Timestamp::UNIX_EPOCH);
+        }
+        for from in 0..3 {
+            assert!(matches!(state.next(&feed, 1, Timestamp::UNIX_EPOCH), Next::Deliveries(_)));
+            assert!(matches!(state.next(&feed, 1, Timestamp::UNIX_EPOCH), Next::Behind(at) if at == from));
+            assert!(state.catch_up(from, Vec::new(), from + 1, 1).is_empty());
         }
     }
 }

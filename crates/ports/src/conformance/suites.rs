@@ -14,6 +14,7 @@ macro_rules! ledger_suite {
                 a_commit_wakes_the_receiver, a_laggard_does_not_block_the_rest, a_receive_can_be_given_up,
                 batches_are_bounded, each_role_gets_what_it_reacts_to, giving_back_wakes_the_receiver,
                 nothing_is_lost_under_load, receivers_share_a_role, what_is_given_back_comes_again,
+                what_is_due_does_not_starve_what_is_new, what_is_new_does_not_starve_what_is_due,
                 what_is_reclaimed_comes_again,
             }
             bus::lag {

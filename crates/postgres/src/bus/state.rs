@@ -63,6 +63,10 @@ pub(super) struct State {
     given_back: VecDeque<u64>,
     due: BinaryHeap<Reverse<(Timestamp, u64)>>,
     parked: HashMap<u64, Parked>,
+    /// Where the room is odd: whether what is new has the larger half of it, the next time.
+    is_new_favoured: bool,
+    /// Whether deliveries came again while memory did not reach back to what is new: the database is to be read before more of them do.
+    is_database_next: bool,
     /// Counts the parked deliveries that were settled: what was read of them before is out of date.
     pub(super) settled_rows: u64,
 }
@@ -97,6 +101,8 @@ impl State {
             given_back: VecDeque::new(),
             due: BinaryHeap::new(),
             parked: HashMap::new(),
+            is_new_favoured: false,
+            is_database_next: false,
             settled_rows: 0,
         }
     }
@@ -142,22 +148,56 @@ impl State {
         open.fold(0, |all, (partition, _)| all | 1 << partition)
     }
 
-    /// The next deliveries: what was given back, then what is due again, then what is new.
+    /// The next deliveries. What comes again (given back, then due) and what is new have half of the room each, and more where the
+    /// other has less to give: neither waits for the end of the other, which may never come.
     pub(super) fn next(&mut self, feed: &Feed, max: usize, now: Timestamp, instant: Instant) -> Next {
         let open = self.open(instant);
-        let mut deliveries = Vec::new();
-        self.hand_out_again(open, max, &mut deliveries);
-        self.hand_out_due(open, max, now, &mut deliveries);
         let from = self.low(open);
+        if std::mem::take(&mut self.is_database_next)
+            && let Some(from) = from
+            && !feed.scan(from, |_, _| false)
+        {
+            return Next::Behind(Gap { from, partitions: open });
+        }
+        let mut deliveries = Vec::new();
+        let half = max / 2 + usize::from(max % 2 == 1 && !self.is_new_favoured);
+        self.hand_out_again(open, half, now, &mut deliveries);
+        let may_be_more = deliveries.len() == half;
         let in_reach = from.is_none_or(|from| self.hand_out_new(open, from, feed, max, &mut deliveries));
+        if may_be_more {
+            self.hand_out_again(open, max, now, &mut deliveries);
+        }
+        if deliveries.len() == max {
+            self.is_new_favoured = !self.is_new_favoured;
+        }
         match from {
-            _ if !deliveries.is_empty() => Next::Deliveries(deliveries),
+            _ if !deliveries.is_empty() => {
+                self.is_database_next = !in_reach;
+                Next::Deliveries(deliveries)
+            }
             Some(from) if !in_reach => Next::Behind(Gap { from, partitions: open }),
-            _ => Next::Nothing(self.due.peek().map(|Reverse((due, _))| *due)),
+            _ => Next::Nothing(self.next_due(open, now)),
         }
     }
 
-    fn hand_out_again(&mut self, open: u16, max: usize, deliveries: &mut Vec<Delivery>) {
+    /// When a parked delivery is due, if any is: of the partitions that are open where others have some that are due already, and
+    /// some time where only those have.
+    fn next_due(&self, open: u16, now: Timestamp) -> Option<Timestamp> {
+        let Reverse((first, _)) = *self.due.peek()?;
+        if first > now {
+            return Some(first);
+        }
+        let is_open = |position| self.parked.get(position).is_some_and(|parked| open & 1 << parked.partition != 0);
+        let due = self.due.iter().filter(|Reverse((_, position))| is_open(position)).map(|Reverse((due, _))| *due);
+        Some(due.min().unwrap_or(Timestamp::MAX))
+    }
+
+    fn hand_out_again(&mut self, open: u16, max: usize, now: Timestamp, deliveries: &mut Vec<Delivery>) {
+        self.hand_out_back(open, max, deliveries);
+        self.hand_out_due(open, max, now, deliveries);
+    }
+
+    fn hand_out_back(&mut self, open: u16, max: usize, deliveries: &mut Vec<Delivery>) {
         for _ in 0..self.given_back.len() {
             if deliveries.len() == max {
                 return;

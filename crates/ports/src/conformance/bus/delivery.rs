@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ordermill_core::input::{Body, Input};
 use ordermill_core::order::Status;
@@ -77,6 +77,55 @@ pub async fn a_laggard_does_not_block_the_rest(harness: &dyn Harness) {
     }
     shop.settle(laggard.into_iter().map(Delivery::ack)).await;
     shop.assert_quiet(Role::Payments).await;
+}
+
+/// However much is due again, and however little is asked for at a time, what is new gets its turn.
+pub async fn what_is_due_does_not_starve_what_is_new(harness: &dyn Harness) {
+    const DUE: usize = 24;
+    const NEW: usize = 12;
+    let shop = Shop::open(harness).await;
+    shop.sell("apple", 1_000).await;
+    let not_yet = |delivery: Delivery| delivery.retry(shop.now(), "not yet".to_owned());
+    for max in [1, 2, 7] {
+        place_many(&shop, DUE).await;
+        let due = shop.receive_all(Role::Payments).await;
+        shop.settle(due.into_iter().map(not_yet)).await;
+        place_many(&shop, NEW).await;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let mut left = NEW;
+        while left > 0 {
+            assert!(Instant::now() < deadline, "{left} of {NEW} still wait, {max} at a time");
+            let (due, new): (Vec<Delivery>, Vec<Delivery>) =
+                shop.receive(Role::Payments, max).await.into_iter().partition(|delivery| delivery.tries > 0);
+            left -= new.len();
+            shop.settle(due.into_iter().map(not_yet).chain(new.into_iter().map(Delivery::ack))).await;
+        }
+        let due = shop.receive_all(Role::Payments).await;
+        assert_eq!(due.len(), DUE);
+        shop.settle(due.into_iter().map(Delivery::ack)).await;
+    }
+}
+
+/// Nor has what is due to wait until nothing new comes any more.
+pub async fn what_is_new_does_not_starve_what_is_due(harness: &dyn Harness) {
+    let shop = Shop::open(harness).await;
+    shop.sell("apple", 1_000).await;
+    for max in [1, 2] {
+        place_many(&shop, 1).await;
+        let first = shop.receive(Role::Payments, 1).await;
+        shop.settle(first.into_iter().map(|delivery| delivery.retry(shop.now(), "not yet".to_owned()))).await;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let mut is_back = false;
+        while !is_back {
+            assert!(Instant::now() < deadline, "it still waits, {max} at a time");
+            place_many(&shop, 2 * max).await;
+            let batch = shop.receive(Role::Payments, max).await;
+            is_back = batch.iter().any(|delivery| delivery.tries > 0);
+            shop.settle(batch.into_iter().map(Delivery::ack)).await;
+        }
+        let rest = shop.receive_all(Role::Payments).await;
+        shop.settle(rest.into_iter().map(Delivery::ack)).await;
+    }
 }
 
 /// A batch is never larger than asked for, and nothing is lost between two.

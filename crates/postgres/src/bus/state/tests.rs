@@ -97,6 +97,65 @@ fn what_was_lost_comes_again_with_the_lease_and_what_is_parked_by_its_row_alone(
     assert_eq!(state.rows_out(), 1);
 }
 
+/// A delivery of another try, which is parked.
+fn parked(position: u64, partition: u8) -> Delivery {
+    delivery(ROLE, position, &placed(partition), EventType::OrderPlaced, 1)
+}
+
+#[test]
+fn what_comes_again_and_what_is_new_take_turns() {
+    let feed = feed(&[0; 12]);
+    let mut state = state(&[0]);
+    assert_eq!(next(&mut state, &feed, 5), [1, 2, 3, 4, 5]);
+    for position in 1..=4 {
+        state.settle(position);
+        state.park(0, parked(position, 0), Timestamp::UNIX_EPOCH);
+    }
+    let fifth = delivery_at(&mut state, 5);
+    state.give_back(&fifth);
+    let turns: Vec<u64> = (0..4).flat_map(|_| next(&mut state, &feed, 1)).collect();
+    assert!(turns == [5, 6, 1, 7] || turns == [6, 5, 7, 1], "{turns:?}");
+    assert_eq!(next(&mut state, &feed, 4), [2, 3, 8, 9], "half of the room each");
+    assert_eq!(next(&mut state, &feed, 9), [4, 10, 11, 12], "and all of it where the other has less");
+    assert_eq!(next(&mut state, &feed, 9), NONE);
+}
+
+#[test]
+fn what_is_due_does_not_keep_the_database_from_being_read() {
+    let feed = Feed::default();
+    feed.jump(10);
+    let mut state = state(&[0]);
+    for position in 1..=3 {
+        state.park(0, parked(position, 0), Timestamp::UNIX_EPOCH);
+    }
+    for due in 1..=3 {
+        assert_eq!(next(&mut state, &feed, 1), [due]);
+        let Next::Behind(gap) = state.next(&feed, 1, Timestamp::UNIX_EPOCH, Instant::now()) else {
+            panic!("what is new is in the database")
+        };
+        assert!(state.catch_up(gap, &[], gap.from + 1, 1).is_empty());
+    }
+}
+
+#[test]
+fn what_is_due_in_a_partition_that_is_not_open_is_no_reason_to_look_again_at_once() {
+    let feed = Feed::default();
+    let mut state = state(&[0, 1]);
+    state.park(1, parked(2, 1), Timestamp::UNIX_EPOCH);
+    state.leases[1].as_mut().expect("leased").leaving = Some(Instant::now());
+    let mut nothing = |state: &mut State| match state.next(&feed, 9, Timestamp::UNIX_EPOCH, Instant::now()) {
+        Next::Nothing(due) => due,
+        other => panic!("nothing is to be handed out: {other:?}"),
+    };
+    assert_eq!(nothing(&mut state), Some(Timestamp::MAX), "some time");
+    let soon = Timestamp::UNIX_EPOCH + Duration::from_secs(7);
+    state.park(0, parked(1, 0), soon);
+    assert_eq!(nothing(&mut state), Some(soon), "when something is due that can be handed out");
+    state.leases[1].as_mut().expect("leased").leaving = None;
+    assert_eq!(next(&mut state, &feed, 9), [2]);
+    assert_eq!(nothing(&mut state), Some(soon));
+}
+
 #[test]
 fn a_gap_is_filled_from_the_database_without_a_hole() {
     let feed = Feed::default();
