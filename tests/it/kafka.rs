@@ -17,6 +17,7 @@ mod crash;
 mod damage_postgres;
 mod doctor;
 mod event_path;
+mod event_path_change;
 mod idempotency;
 mod lifecycle;
 mod moving;
