@@ -1,13 +1,15 @@
 //! What became of many orders: counts by outcome, once all of them are decided.
 
 use std::collections::{BTreeMap, HashSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use ordermill_client::{Client, Listing, Order};
+use ordermill_client::{Client, Listing, Order, OrderPage};
 use serde::Serialize;
+use tokio::time::Instant;
 
+use super::pump::{PATIENCE, PAUSE_FIRST, PAUSE_LONGEST, is_passing};
 use crate::progress::Progress;
 
 /// Between two looks at whether all are decided.
@@ -60,10 +62,10 @@ impl Outcomes {
 }
 
 /// Waits until no order of these is under way, or until `patience` is over, then counts them. An order that waits for a person is
-/// not waited for.
+/// not waited for. When the server goes away, it is waited for.
 ///
 /// # Errors
-/// The server goes away.
+/// The server stays away for too long, or does not answer what it was asked.
 pub async fn await_outcomes(
     client: &Client,
     ids: &[String],
@@ -86,7 +88,7 @@ pub async fn await_outcomes(
             ..Listing::default()
         };
         // A full page may hide orders of ours behind others; a page that is not full shows all there are.
-        let page = client.orders(&under_way).await?;
+        let page = patient(client, &under_way, &progress).await?;
         let ours = page.orders.iter().filter(|order| wanted.contains(order.order_id.as_str())).count();
         let is_over = patience.is_some_and(|patience| began.elapsed() >= patience);
         if is_over || (ours == 0 && page.next.is_none()) {
@@ -98,15 +100,34 @@ pub async fn await_outcomes(
         }
         tokio::time::sleep(LOOK_INTERVAL).await;
     }
+    let outcomes = count(client, &wanted, from, &progress).await;
     progress.finish();
-    count(client, &wanted, from).await
+    outcomes
 }
 
-async fn count(client: &Client, wanted: &HashSet<&str>, from: String) -> Result<Outcomes> {
+/// One page, also from a server that goes away meanwhile and comes back.
+async fn patient(client: &Client, listing: &Listing, progress: &Progress) -> Result<OrderPage> {
+    let (began, mut pause) = (Instant::now(), PAUSE_FIRST);
+    loop {
+        match client.orders(listing).await {
+            Ok(page) => return Ok(page),
+            Err(error) if is_passing(&error) && began.elapsed() <= PATIENCE => {
+                if pause > PAUSE_FIRST {
+                    progress.note(&format!("{error}; trying again"));
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_LONGEST);
+    }
+}
+
+async fn count(client: &Client, wanted: &HashSet<&str>, from: String, progress: &Progress) -> Result<Outcomes> {
     let mut outcomes = Outcomes::default();
     let mut listing = Listing { from: Some(from), limit: Some(PAGE_ORDERS), ..Listing::default() };
     loop {
-        let page = client.orders(&listing).await?;
+        let page = patient(client, &listing, progress).await?;
         page.orders
             .iter()
             .filter(|order| wanted.contains(order.order_id.as_str()))
@@ -158,6 +179,43 @@ mod tests {
             [("confirmed", "", 2), ("rejected", "out_of_stock", 1), ("rejected", "payment_declined", 1)]
         );
         assert_eq!(rows[3].2, 1);
+    }
+
+    /// Answers what it is asked for the first time with 503, breaks the second connection without an answer, and then has one order.
+    async fn stumbling() -> Client {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let asked = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let page = move || async move {
+            match asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+                0 => (
+                    axum::http::StatusCode::SERVICE_UNAVAILABLE,
+                    axum::body::Body::from(r#"{"type":"/errors/closing","title":"closing"}"#),
+                ),
+                1 => {
+                    let broken: [Result<&str, _>; 1] = [Err(std::io::Error::other("broken on purpose"))];
+                    (axum::http::StatusCode::OK, axum::body::Body::from_stream(futures_util::stream::iter(broken)))
+                }
+                // The first page is that of what is under way.
+                2 => (axum::http::StatusCode::OK, axum::body::Body::from(r#"{"orders":[],"next":null}"#)),
+                _ => {
+                    let page = serde_json::json!({ "orders": [order("confirmed", None, false)], "next": null });
+                    (axum::http::StatusCode::OK, axum::body::Body::from(page.to_string()))
+                }
+            }
+        };
+        let router = axum::Router::new().route("/v1/orders", axum::routing::get(page));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Client::new(&url).expect("an address")
+    }
+
+    #[tokio::test]
+    async fn a_server_that_goes_away_is_waited_for() {
+        let id = ordermill_core::id::OrderId::from_uuid(uuid::Uuid::now_v7()).to_string();
+        let client = stumbling().await;
+        let outcomes = await_outcomes(&client, &[id], true, None).await.expect("the server is back");
+        // The order is not one of those that were asked for, as its id is another.
+        assert_eq!(outcomes, Outcomes::default());
     }
 
     #[test]

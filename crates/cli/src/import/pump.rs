@@ -14,11 +14,11 @@ use super::tally::{Tally, has_order_ref, local_problem};
 use crate::progress::Progress;
 
 /// How long an import goes on without any answer before it gives up. A server that is started again is back long before.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Pauses between two tries: doubled each time, from the first to the longest.
-const PAUSE_FIRST: Duration = Duration::from_millis(100);
-const PAUSE_LONGEST: Duration = Duration::from_secs(5);
+pub(super) const PAUSE_FIRST: Duration = Duration::from_millis(100);
+pub(super) const PAUSE_LONGEST: Duration = Duration::from_secs(5);
 
 /// Codes with which a server ends a bulk request early. They are about the request; the line they name was not read.
 const ENDING_CODES: [&str; 3] = ["closing", "request_timeout", "body_unreadable"];
@@ -240,12 +240,16 @@ enum Broken {
 
 impl Broken {
     fn of(error: Error) -> Self {
-        let is_passing = error.is_connection()
-            // An answer that breaks off in the middle of a line.
-            || matches!(error, Error::Unreadable { status: 200, .. })
-            || error.problem().is_some_and(|problem| problem.status == 503);
-        if is_passing { Self::Connection(error) } else { Self::ForGood(error.into()) }
+        if is_passing(&error) { Self::Connection(error) } else { Self::ForGood(error.into()) }
     }
+}
+
+/// Whether the same request may do better later: the server went away, or says that it cannot at present.
+pub(super) fn is_passing(error: &Error) -> bool {
+    error.is_connection()
+        // An answer that breaks off in the middle of a line.
+        || matches!(error, Error::Unreadable { status: 200, .. })
+        || error.problem().is_some_and(|problem| problem.status == 503)
 }
 
 #[cfg(test)]

@@ -34,9 +34,12 @@ pub async fn run(args: Args, client: &Client, global: &Global) -> Result<Exit> {
     let input = Input::named(&args.file);
     let refused = args.refused.unwrap_or_else(|| input.refused_path());
     let imported = import::import(client, Kind::Orders, &input, refused, args.wait, global.json).await?;
-    let outcomes = match &imported.tally.order_ids {
-        Some(ids) => Some(await_outcomes(client, ids, global.json, None).await?),
-        None => None,
+    let decided = match &imported.tally.order_ids {
+        Some(ids) => await_outcomes(client, ids, global.json, None).await.map(Some),
+        None => Ok(None),
     };
-    import::summarize(imported, outcomes.as_ref(), global)
+    // What was imported is told in any case: that the orders' outcomes are not known takes nothing from it.
+    let exit = import::summarize(imported, decided.as_ref().ok().and_then(Option::as_ref), global)?;
+    decided.map_err(|error| error.context("the orders are taken; what became of them could not be asked"))?;
+    Ok(exit)
 }
