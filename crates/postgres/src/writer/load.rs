@@ -54,7 +54,7 @@ pub(crate) async fn load(
     let (_, keys, refs, orders, found, products, prices, customers, _, parcels, _, records, stock) = tokio::try_join!(
         biased;
         tx.begin(),
-        keys(tx, &wants),
+        keys(tx, &wants, now),
         refs(tx, &wants),
         lock_ids(tx, LOCK_ORDERS, wants.orders.iter().map(|id| id.uuid()).collect()),
         read::orders(tx, &shared.orders, &unknown),
@@ -78,11 +78,19 @@ pub(crate) async fn load(
     add_refs(&mut overlay, &refs)?;
     let keys = keys
         .iter()
-        .map(|row| Ok((parse_id(get(row, 0)?)?, key_record(row, 1)?)))
+        .map(|row| Ok(FoundKey { key: parse_id(get(row, 0)?)?, record: key_record(row, 1)?, is_in_time: get(row, 4)? }))
         .collect::<Result<Vec<_>, StoreError>>()?;
     load_rest(shared, tx, inputs, wants, &keys, &mut overlay).await?;
-    add_keys(&mut overlay, keys, now);
+    add_keys(&mut overlay, keys);
     Ok(overlay)
+}
+
+/// A key that somebody has used.
+struct FoundKey {
+    key: IdempotencyKey,
+    record: Record,
+    /// Whether its time is not over.
+    is_in_time: bool,
 }
 
 /// The orders that the cache knows, of those that are looked at.
@@ -122,12 +130,12 @@ async fn load_rest(
     tx: &Tx,
     inputs: &[Submission],
     mut wants: Wants,
-    keys: &[(IdempotencyKey, Record)],
+    keys: &[FoundKey],
     overlay: &mut Overlay,
 ) -> Result<(), StoreError> {
     let mut answered: BTreeSet<OrderId> = overlay.refs.values().map(|record| record.order_id).collect();
     let mut records: BTreeSet<RecordId> = BTreeSet::new();
-    for (_, record) in keys {
+    for FoundKey { record, .. } in keys {
         match &record.answer {
             Answer::Order(id) => _ = answered.insert(*id),
             Answer::Record(id) => _ = records.insert(*id),
@@ -171,7 +179,10 @@ pub(super) const STATEMENTS: [&str; 9] = [
     LOCK_STOCK,
 ];
 
-const SELECT_KEYS: &str = "SELECT key, fingerprint, answer, expires_at FROM idempotency WHERE key = ANY($1)";
+/// A key's time is over when it is so by the clocks of this machine and of the database: one of them may be ahead.
+const SELECT_KEYS: &str =
+    "SELECT key, fingerprint, answer, expires_at, expires_at > least($2::timestamptz, statement_timestamp())
+    FROM idempotency WHERE key = ANY($1)";
 const SELECT_REFS: &str = "SELECT ref, order_id, fingerprint FROM order_refs WHERE ref = ANY($1)";
 const LOCK_ORDERS: &str = "SELECT id, version FROM orders WHERE id = ANY($1) ORDER BY id FOR UPDATE";
 const LOCK_RECORDS: &str = "SELECT id FROM records WHERE id = ANY($1) ORDER BY id FOR UPDATE";
@@ -192,9 +203,9 @@ async fn lock_texts(tx: &Tx, sql: &str, ids: Vec<&str>) -> Result<Vec<Row>, Stor
     if ids.is_empty() { Ok(Vec::new()) } else { rows(tx, sql, &[&ids]).await }
 }
 
-async fn keys(tx: &Tx, wants: &Wants) -> Result<Vec<Row>, StoreError> {
+async fn keys(tx: &Tx, wants: &Wants, now: Timestamp) -> Result<Vec<Row>, StoreError> {
     let keys: Vec<&str> = wants.keys.iter().map(|key| key.as_str()).collect();
-    lock_texts(tx, SELECT_KEYS, keys).await
+    if keys.is_empty() { Ok(Vec::new()) } else { rows(tx, SELECT_KEYS, &[&keys, &now]).await }
 }
 
 async fn refs(tx: &Tx, wants: &Wants) -> Result<Vec<Row>, StoreError> {
@@ -285,14 +296,14 @@ fn add_refs(overlay: &mut Overlay, rows: &[Row]) -> Result<(), StoreError> {
 }
 
 /// Needs the orders that the keys have made.
-fn add_keys(overlay: &mut Overlay, keys: Vec<(IdempotencyKey, Record)>, now: Timestamp) {
-    for (key, record) in keys {
+fn add_keys(overlay: &mut Overlay, keys: Vec<FoundKey>) {
+    for FoundKey { key, record, is_in_time } in keys {
         // A key counts until it expires, and as long as the order it made is undecided.
         let is_undecided = match &record.answer {
             Answer::Order(id) => overlay.staged_order(*id).is_some_and(|order| order.status.is_undecided()),
             Answer::Stock(_) | Answer::Record(_) => false,
         };
-        if record.expires_at > now || is_undecided {
+        if is_in_time || is_undecided {
             overlay.keys.insert(key, record);
         } else {
             overlay.expired_keys.push(key);

@@ -62,7 +62,8 @@ async fn write_keys(tx: &Tx, overlay: &Overlay, now: Timestamp) -> Result<(), St
 pub(super) const STATEMENTS: [&str; 2] = [DELETE_KEYS, INSERT_KEYS];
 
 /// Where somebody else has used such a key meanwhile, theirs stays, and ours comes up as a conflict.
-const DELETE_KEYS: &str = "DELETE FROM idempotency WHERE key = ANY($1) AND expires_at <= $2";
+const DELETE_KEYS: &str =
+    "DELETE FROM idempotency WHERE key = ANY($1) AND expires_at <= least($2::timestamptz, statement_timestamp())";
 const INSERT_KEYS: &str = "INSERT INTO idempotency (key, fingerprint, answer, order_id, expires_at)
     SELECT * FROM unnest($1::text[], $2::bytea[], $3::text[], $4::uuid[], $5::timestamptz[])";
 
