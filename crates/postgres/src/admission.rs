@@ -143,6 +143,14 @@ impl Admission {
         self.knock();
     }
 
+    /// The server has lost commits, and the counts behind them say nothing any more: this is what it has.
+    pub(crate) fn start_over(&self, undecided: u64, position: u64) {
+        let mut state = self.state.lock();
+        (state.undecided, state.position) = (undecided, position);
+        drop(state);
+        self.knock();
+    }
+
     /// Lets nobody in any more, and whoever waits go.
     pub(crate) fn close(&self) {
         self.state.lock().closed = true;
@@ -186,6 +194,18 @@ mod tests {
         let later = Instant::now() + Duration::from_secs(60);
         assert_eq!(admission.admit(Source::Live, 1, later, look).await.count(), 0);
         assert!(waited.elapsed() < Duration::from_secs(30), "whoever waits is let go");
+    }
+
+    #[tokio::test]
+    async fn a_count_of_commits_that_were_lost_keeps_nobody_out() {
+        let admission = Admission::new(10);
+        let look = || std::future::ready(());
+        admission.counted(10, 1_000);
+        assert_eq!(admission.admit(Source::Live, 1, soon(), look).await.count(), 0);
+        admission.start_over(4, 900);
+        assert_eq!(admission.admit(Source::Live, 6, soon(), look).await.count(), 6);
+        admission.counted(0, 901);
+        assert_eq!(admission.admit(Source::Live, 10, soon(), look).await.count(), 10, "what comes after counts again");
     }
 
     #[tokio::test]

@@ -36,6 +36,9 @@ pub(crate) const REDRIVEN: &str = "redriven";
 /// Events read at a time of what other processes committed.
 const PAGE: usize = 4_096;
 
+/// For how many polling intervals the feed counts as followed after a look at it.
+const FOLLOWED_POLLS: u32 = 3;
+
 /// The first and the longest wait before a lost connection is tried again.
 const BACKOFF: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
@@ -110,6 +113,8 @@ pub(crate) struct State {
     subjects: Mutex<HashMap<Subject, Watched>>,
     feed: watch::Sender<()>,
     news: News,
+    /// When the feed was last found to be known to its end.
+    looked: Mutex<Option<Instant>>,
     poll: Duration,
     listen: bool,
 }
@@ -134,6 +139,7 @@ impl State {
             subjects: Mutex::default(),
             feed: watch::Sender::new(()),
             news: News::default(),
+            looked: Mutex::default(),
             poll: options.poll,
             listen: options.listen,
         }
@@ -167,6 +173,11 @@ impl State {
         }
     }
 
+    /// Whether this process keeps up with the feed, so that whoever watches something is woken when it changes.
+    fn is_followed(&self) -> bool {
+        self.looked.lock().is_some_and(|looked| looked.elapsed() < self.poll.saturating_mul(FOLLOWED_POLLS))
+    }
+
     fn wake_all(&self) {
         self.feed.send_replace(());
         self.subjects.lock().values().for_each(|watched| watched.changed.send_replace(()));
@@ -186,11 +197,11 @@ impl State {
 }
 
 impl Watcher<'_> {
-    /// Returns when there may have been a change since the watcher was made or this was last called; at the latest after the polling
-    /// interval. Safe to cancel.
+    /// Returns when there may have been a change since the watcher was made or this was last called; where the feed is not followed, at the
+    /// latest after the polling interval. Safe to cancel.
     pub(crate) async fn changed(&mut self) {
         // The sender lives as long as the watcher; either way one looks again.
-        let _ = timeout(self.state.poll, self.changed.changed()).await;
+        while timeout(self.state.poll, self.changed.changed()).await.is_err() && self.state.is_followed() {}
     }
 }
 
@@ -312,8 +323,9 @@ async fn drive(shared: Arc<Shared>, mut driver: Driver) {
 async fn read_on(shared: &Shared, client: &Session) -> Result<(), StoreError> {
     let feed = &shared.bus.feed;
     let known = feed.last();
-    let found = rows(client, "SELECT position FROM feed_head", &[]).await?;
+    let found = rows(client, "SELECT position, placed + authorized + reserved FROM feed_head", &[]).await?;
     let head = found.first().map_or(Ok(0), |row| get(row, 0)).map(natural)?;
+    let undecided = found.first().map_or(Ok(0), |row| get(row, 1)).map(natural)?;
     // Where there is another event than the newest one known, that shows.
     let newest = if known > 0 { bus::headers_behind(client, known - 1, 1).await? } else { Vec::new() };
     for (position, entry) in newest.into_iter().filter(|(position, _)| *position == known) {
@@ -321,13 +333,15 @@ async fn read_on(shared: &Shared, client: &Session) -> Result<(), StoreError> {
     }
     if head < known || feed.is_past() {
         tracing::error!(head, known, "the server has lost commits that it had answered; what it still has counts");
-        shared.bus.start_over(head);
+        // Behind the event before the newest one: that is read below, so that it is known which one it is.
+        shared.bus.start_over(head.saturating_sub(1));
+        shared.admission.start_over(undecided, head);
         shared.orders.clear();
         shared.notify.wake_all();
     }
     if feed.last() == 0 || head > feed.last() + EVENTS_MAX as u64 {
-        // Just opened, or cut off for long: whoever needs what is between reads it from the table.
-        feed.jump(head);
+        // Just opened, or cut off for long: whoever needs what is between reads it from the table. The newest event is read below.
+        feed.jump(head.saturating_sub(1));
         shared.bus.ring_all();
         shared.notify.wake_all();
     }
@@ -339,8 +353,10 @@ async fn read_on(shared: &Shared, client: &Session) -> Result<(), StoreError> {
             // A gap that is no commit's: nothing will ever appear in it.
             feed.jump(head);
             shared.bus.ring_all();
+            shared.notify.wake_all();
         }
         announce(shared, &events);
     }
+    *shared.notify.looked.lock() = Some(Instant::now());
     Ok(())
 }

@@ -6,6 +6,8 @@ use ordermill_core::Timestamp;
 use ordermill_core::event::{EventType, Subject};
 use parking_lot::RwLock;
 
+use crate::codec::{int, kind_code, subject_bytes, version_int};
+
 /// Events kept: seconds under full load, in about 8 MiB when full.
 pub(crate) const EVENTS_MAX: usize = 64 * 1024;
 
@@ -22,6 +24,33 @@ pub(crate) struct Entry {
     pub(crate) at: Timestamp,
     /// The subject's partition.
     pub(crate) partition: u8,
+}
+
+/// The newest event that a process knows of: for a statement that asks a server whether it has it as well.
+#[derive(Debug)]
+pub(crate) struct Newest {
+    /// Its position; 0 = none is known.
+    pub(crate) position: u64,
+    /// Which event it is: kind of subject, subject, version. `None` where that was not read.
+    event: Option<(i16, Box<[u8]>, i32)>,
+}
+
+impl Newest {
+    /// Whether the server has it, in a statement whose first parameters are [`Self::params`]. Where it has another event there, or none,
+    /// commits are lost that this process knows of, and a cursor of its would go past others.
+    pub(crate) const IS_THERE: &str = "($1::bigint = 0 OR EXISTS (SELECT FROM events AS newest WHERE newest.position = $1
+        AND ($2::smallint IS NULL OR (newest.subject_kind, newest.subject, newest.version) = ($2, $3::bytea, $4::integer))))";
+
+    /// The values for it: position, kind, subject, version.
+    pub(crate) fn params(&self) -> (i64, Option<i16>, Option<&[u8]>, Option<i32>) {
+        let event = self.event.as_ref();
+        (
+            int(self.position),
+            event.map(|(kind, ..)| *kind),
+            event.map(|(_, subject, _)| &**subject),
+            event.map(|(.., version)| *version),
+        )
+    }
 }
 
 #[derive(Debug)]
@@ -64,6 +93,16 @@ impl Feed {
     /// The newest position that this process knows of; 0 = none yet.
     pub(crate) fn last(&self) -> u64 {
         self.0.read().last()
+    }
+
+    /// The newest event that this process knows of.
+    pub(crate) fn newest(&self) -> Newest {
+        let ring = self.0.read();
+        let event = ring.entries.back().map(|entry| {
+            let subject = subject_bytes(&entry.subject).to_vec().into_boxed_slice();
+            (kind_code(entry.subject.kind()), subject, version_int(entry.version))
+        });
+        Newest { position: ring.last(), event }
     }
 
     /// Forgets everything, and goes on behind this position: what is before is read from the database.

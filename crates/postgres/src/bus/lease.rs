@@ -11,11 +11,13 @@ use std::time::{Duration, Instant};
 use deadpool_postgres::{ClientWrapper, Transaction};
 use ordermill_core::process::Role;
 
+use super::Newest;
 use super::read::{ParkedRow, parked, parked_columns};
 use super::state::State;
 use crate::codec::{PARTITIONS, get, int, natural};
 use crate::error::StoreError;
 use crate::notify;
+use crate::read::Param;
 use crate::shared::Shared;
 
 /// How long the end of a process waits for its leases to be given up; they are over soon in any case.
@@ -154,12 +156,25 @@ fn columns<'a>(
     columns
 }
 
-/// Locks leases in the order of their keys, as settlements do, so that nobody waits in a circle.
-async fn lock(tx: &Transaction<'_>, roles: &[&str], partitions: &[i16]) -> Result<(), StoreError> {
-    let sql = "SELECT FROM leases WHERE (role, partition) IN (SELECT * FROM unnest($1::text[], $2::smallint[]))
-               ORDER BY role, partition FOR NO KEY UPDATE";
-    tx.query(&tx.prepare_cached(sql).await?, &[&roles, &partitions]).await?;
-    Ok(())
+/// Locks leases in the order of their keys, as settlements do, so that nobody waits in a circle. An error where the server has lost commits
+/// that this process knows of: its cursors are of another history.
+async fn lock(shared: &Shared, tx: &Transaction<'_>, roles: &[&str], partitions: &[i16]) -> Result<(), StoreError> {
+    let sql = format!(
+        "SELECT {} FROM leases WHERE (role, partition) IN (SELECT * FROM unnest($5::text[], $6::smallint[]))
+         ORDER BY role, partition FOR NO KEY UPDATE OF leases",
+        Newest::IS_THERE
+    );
+    let newest = shared.bus.feed.newest();
+    let (known, kind, subject, version) = newest.params();
+    let params: [Param<'_>; 6] = [&known, &kind, &subject, &version, &roles, &partitions];
+    let rows = tx.query(&tx.prepare_cached(&sql).await?, &params).await?;
+    match rows.first().map_or(Ok(true), |row| get(row, 0))? {
+        true => Ok(()),
+        false => {
+            notify::look_again(shared);
+            Err(StoreError::Raced)
+        }
+    }
 }
 
 /// Renews leases and moves their cursors. Gives those that are still ours.
@@ -177,7 +192,7 @@ async fn renew(
     if roles.is_empty() {
         return Ok(BTreeMap::new());
     }
-    lock(tx, &roles, &partitions).await?;
+    lock(shared, tx, &roles, &partitions).await?;
     roles.truncate(renewed);
     partitions.truncate(renewed);
     let sql = "UPDATE leases AS l
@@ -321,7 +336,7 @@ pub(crate) async fn close(shared: &Shared) {
         let mut client = shared.pool.client().await?;
         let tx = client.transaction().await?;
         let (roles, partitions, ..) = columns(&plans, |plan| &plan.release);
-        lock(&tx, &roles, &partitions).await?;
+        lock(shared, &tx, &roles, &partitions).await?;
         release(shared, &tx, &plans).await?;
         tx.execute("DELETE FROM members WHERE process = $1", &[&shared.bus.process]).await?;
         notify::send(&tx, &shared.schema, notify::LEASES).await?;

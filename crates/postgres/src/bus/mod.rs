@@ -32,7 +32,7 @@ use uuid::Uuid;
 use crate::codec::PARTITIONS;
 use crate::options::Options;
 
-pub(crate) use feed::{EVENTS_MAX, Entry, Feed};
+pub(crate) use feed::{EVENTS_MAX, Entry, Feed, Newest};
 pub(crate) use lease::close;
 pub(crate) use read::{headers_behind, reload};
 

@@ -4,19 +4,21 @@
 //! so. A process that was fenced off settles nothing, and what it submits beside its settlements is taken all the same.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use jiff::SignedDuration;
 use ordermill_core::Timestamp;
 use ordermill_core::process::Role;
 use ordermill_ports::bus::{Delivery, Settle, Settlement};
 
-use super::Bus;
 use super::foreign::{self, Foreign};
 use super::state::State;
+use super::{Bus, Newest};
 use crate::codec::{int, version_int};
 use crate::connect::Tx;
 use crate::error::StoreError;
+use crate::notify;
+use crate::read::Param;
 use crate::shared::Shared;
 use tokio_postgres::types::ToSql;
 
@@ -26,6 +28,16 @@ const WINDOW: u64 = 16 * 1024;
 /// When a delivery that was parked for holding a cursor back is due, should its process lose the lease before it is settled.
 const SPILLED_DUE: SignedDuration = SignedDuration::from_secs(30);
 
+/// Locks those of some leases that are still this process's.
+static FENCE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT role, partition, token, {} FROM leases
+         WHERE owner = $5 AND (role, partition) IN (SELECT * FROM unnest($6::text[], $7::smallint[]))
+         ORDER BY role, partition FOR NO KEY UPDATE OF leases",
+        Newest::IS_THERE
+    )
+});
+
 /// A partition of a role.
 type Place = (Role, u8);
 
@@ -34,6 +46,8 @@ type Place = (Role, u8);
 pub(crate) struct Staged {
     bus: Option<Arc<Bus>>,
     items: Vec<Item>,
+    /// The newest position that the server was asked for. No cursor goes beyond it.
+    newest: u64,
     /// How far each cursor goes.
     cursors: BTreeMap<Place, Cursor>,
     /// What has a row now, so that it holds no cursor back.
@@ -158,15 +172,24 @@ impl Staged {
         staged
     }
 
-    /// Locks the leases, and leaves out what was handed out under one that is another's by now.
+    /// Locks the leases, and leaves out what was handed out under one that is another's by now; everything where the server has lost commits
+    /// that this process knows of, as it does behind a failover to a standby that was behind: what was handed out is of another history, and
+    /// a cursor would go past what is new in this one.
     async fn fence(&mut self, shared: &Shared, tx: &Tx) -> Result<(), StoreError> {
         let tokens: BTreeMap<Place, i64> = self.items.iter().map(|item| (item.place, item.token)).collect();
         let (roles, partitions) = columns(tokens.keys());
-        let sql = "SELECT role, partition, token FROM leases
-                   WHERE owner = $1 AND (role, partition) IN (SELECT * FROM unnest($2::text[], $3::smallint[]))
-                   ORDER BY role, partition FOR NO KEY UPDATE";
-        let rows = tx.query(&tx.prepare_cached(sql).await?, &[&shared.bus.process, &roles, &partitions]).await?;
-        let ours: BTreeMap<(&str, i16), i64> = rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect();
+        let newest = shared.bus.feed.newest();
+        let (known, kind, subject, version) = newest.params();
+        let statement = tx.prepare_cached(&FENCE).await?;
+        let params: [Param<'_>; 7] = [&known, &kind, &subject, &version, &shared.bus.process, &roles, &partitions];
+        let rows = tx.query(&statement, &params).await?;
+        let is_past = rows.first().is_some_and(|row| !row.get::<_, bool>(3));
+        if is_past {
+            notify::look_again(shared);
+        }
+        let ours = rows.iter().filter(|_| !is_past).map(|row| ((row.get(0), row.get(1)), row.get(2)));
+        let ours: BTreeMap<(&str, i16), i64> = ours.collect();
+        self.newest = newest.position;
         for ((role, partition), token) in tokens {
             if ours.get(&(role.as_str(), i16::from(partition))) != Some(&token) {
                 shared.bus.fenced(role, partition, token);
@@ -196,7 +219,8 @@ impl Staged {
                     self.spilled.push(((*role, *partition), position, tries));
                 }
             }
-            cursor.position = watermark(&state, *partition, |position| settled.contains(&(*role, position)), &gone);
+            let is_settled = |position| settled.contains(&(*role, position));
+            cursor.position = watermark(&state, *partition, is_settled, &gone).min(self.newest);
             let committed = state.leases[usize::from(*partition)].as_ref().map_or(u64::MAX, |lease| lease.committed);
             cursor.moved = cursor.position > committed;
         }
