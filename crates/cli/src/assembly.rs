@@ -69,8 +69,8 @@ impl Server {
         };
         std::fs::create_dir_all(&config.data)
             .with_context(|| format!("the data directory {} cannot be made", config.data.display()))?;
-        let parts = open(config).await?;
-        let app = app(&parts, config, metrics)?;
+        let (parts, callers) = open(config).await?;
+        let app = app(&parts, callers, config, metrics)?;
         if has_api {
             warn_of_missing_secrets(&app, config).await;
         }
@@ -167,8 +167,8 @@ async fn listen(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
-/// Opens the backends and puts their wrappers around the gateways.
-async fn open(config: &Config) -> Result<Parts> {
+/// Opens the backends and puts their wrappers around the gateways. Beside the parts there is what callers read by.
+async fn open(config: &Config) -> Result<(Parts, Arc<dyn Queries>)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     // Both read through their indexes at the start, which takes its time once there are millions of orders.
     let payments = tokio::task::spawn_blocking({
@@ -179,7 +179,7 @@ async fn open(config: &Config) -> Result<Parts> {
     let mailer = open_mail(config, &*store.queries).await?;
     let config::Objects::File(archive) = &config.objects;
     let objects: Arc<dyn Objects> = Arc::new(objects::FileObjects::open(archive)?);
-    Ok(Parts {
+    let parts = Parts {
         ledger: store.ledger,
         queries: store.queries,
         bus: store.bus,
@@ -190,7 +190,8 @@ async fn open(config: &Config) -> Result<Parts> {
         random: Arc::new(SystemRandom::default()),
         templates: Arc::new(load_templates(&config.notifications.templates)?),
         publisher: store.publisher,
-    })
+    };
+    Ok((parts, store.callers))
 }
 
 /// The mail store; a mail file has one process that writes it, so it is left alone where the role does not run.
@@ -210,14 +211,14 @@ fn load_templates(directory: &Path) -> Result<Templates> {
     Ok(Templates::load(overrides)?)
 }
 
-fn app(parts: &Parts, config: &Config, metrics: RenderMetrics) -> Result<App> {
+fn app(parts: &Parts, queries: Arc<dyn Queries>, config: &Config, metrics: RenderMetrics) -> Result<App> {
     let source: Arc<dyn Secrets> = Arc::new(LocalSecrets::new(&config.data));
     let kept = |refresh: config::Period| -> Arc<dyn Secrets> {
         Arc::new(Cached::<dyn Secrets>::new(Arc::clone(&source), refresh.std()))
     };
     Ok(App {
         ledger: Arc::clone(&parts.ledger),
-        queries: Arc::clone(&parts.queries),
+        queries,
         bus: Arc::clone(&parts.bus),
         clock: Arc::clone(&parts.clock),
         random: Arc::clone(&parts.random),

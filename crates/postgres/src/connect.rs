@@ -199,10 +199,12 @@ impl managed::Manager for Connector {
     }
 }
 
-/// The connections of one process. Those that commit are apart from those that read: however many read, commits go on.
+/// The connections of one process. Those that commit are apart from those that read: however many read, commits go on. And what callers
+/// read is apart from what roles, the bus and the look at the server's health do: however long callers' reads take, the work goes on.
 #[derive(Clone)]
 pub(crate) struct Pool {
-    readers: managed::Pool<Connector>,
+    callers: managed::Pool<Connector>,
+    work: managed::Pool<Connector>,
     writers: managed::Pool<Connector>,
 }
 
@@ -210,12 +212,23 @@ impl Pool {
     pub(crate) fn new(connector: &Connector, options: &Options) -> Result<Self, OpenError> {
         let writers = options.committers.max(1) + SPARE_WRITERS;
         let readers = options.connections.saturating_sub(writers).max(2);
-        Ok(Self { readers: pool(connector.clone(), readers)?, writers: pool(connector.clone(), writers)? })
+        // Roles read for many orders at once, callers for one.
+        let work = readers.div_ceil(3);
+        Ok(Self {
+            callers: pool(connector.clone(), readers - work)?,
+            work: pool(connector.clone(), work)?,
+            writers: pool(connector.clone(), writers)?,
+        })
     }
 
-    /// A connection to read on; waits a bounded time for one to become free or to be made.
+    /// A connection for the work of this process; waits a bounded time for one to become free or to be made.
     pub(crate) async fn client(&self) -> Result<Client, StoreError> {
-        lend(&self.readers).await
+        lend(&self.work).await
+    }
+
+    /// A connection for what a caller wants to know; waits as long.
+    pub(crate) async fn caller(&self) -> Result<Client, StoreError> {
+        lend(&self.callers).await
     }
 
     /// A connection for a commit and what belongs to it; waits as long.
@@ -225,7 +238,7 @@ impl Pool {
 
     /// Makes connections that the pool does not count.
     pub(crate) fn connector(&self) -> &Connector {
-        self.readers.manager()
+        self.work.manager()
     }
 }
 

@@ -58,7 +58,13 @@ pub struct PgLedger {
     shared: Arc<Shared>,
     /// Becomes true when every task has ended.
     end: watch::Receiver<bool>,
+    /// Whether what is read by this handle is for callers.
+    is_for_callers: bool,
+    open: Arc<Open>,
 }
+
+/// Closes the ledger with the last of its handles.
+struct Open(Arc<Shared>);
 
 impl PgLedger {
     /// Opens a ledger, and brings its schema up to date.
@@ -77,7 +83,16 @@ impl PgLedger {
         let ended = watch::Sender::new(false);
         let end = ended.subscribe();
         tokio::spawn(tend(Arc::clone(&shared), options.committers.max(1), ended));
-        Ok(Arc::new(Self { shared, end }))
+        let open = Arc::new(Open(Arc::clone(&shared)));
+        Ok(Arc::new(Self { shared, end, is_for_callers: false, open }))
+    }
+
+    /// The same ledger, whose reads have connections of their own: for callers, whose reads may be many and slow, so that they take none
+    /// from the roles.
+    #[must_use]
+    pub fn for_callers(&self) -> Arc<Self> {
+        let (shared, open) = (Arc::clone(&self.shared), Arc::clone(&self.open));
+        Arc::new(Self { shared, end: self.end.clone(), is_for_callers: true, open })
     }
 
     /// Returns when everything that was taken is committed and every task has ended.
@@ -108,11 +123,11 @@ async fn tend(shared: Arc<Shared>, committers: usize, ended: watch::Sender<bool>
     ended.send_replace(true);
 }
 
-impl Drop for PgLedger {
+impl Drop for Open {
     fn drop(&mut self) {
         // What was submitted is committed all the same, by tasks that nobody waits for.
-        self.shared.lanes.close();
-        self.shared.admission.close();
+        self.0.lanes.close();
+        self.0.admission.close();
     }
 }
 

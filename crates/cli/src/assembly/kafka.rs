@@ -24,9 +24,10 @@ pub(super) async fn open(config: &Config, url: &str, ledger: Arc<PgLedger>) -> R
         false => KafkaPublisher::connect(options.clone()).await?,
     };
     let (inner, queries) = (Arc::clone(&ledger) as Arc<dyn Bus>, Arc::clone(&ledger) as Arc<dyn Queries>);
+    let callers = ledger.for_callers();
     let bus = KafkaBus::open(&options, inner, Arc::clone(&queries), Arc::clone(&publisher), roles).await?;
     let ledger = KafkaLedger::new(ledger as Arc<dyn Ledger>, Arc::clone(&bus));
-    Ok(Store { ledger, queries, bus, publisher: Some(publisher) })
+    Ok(Store { ledger, queries, callers, bus, publisher: Some(publisher) })
 }
 
 /// How the configuration has it opened.

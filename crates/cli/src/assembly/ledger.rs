@@ -11,7 +11,10 @@ use ordermill_ports::{Bus, Clock, Ledger, Publisher, Queries};
 /// A ledger in its parts.
 pub(super) struct Store {
     pub(super) ledger: Arc<dyn Ledger>,
+    /// What roles read by.
     pub(super) queries: Arc<dyn Queries>,
+    /// What callers read by: however many they are, they take nothing from the roles.
+    pub(super) callers: Arc<dyn Queries>,
     pub(super) bus: Arc<dyn Bus>,
     /// The broker that carries its events, where one does.
     pub(super) publisher: Option<Arc<dyn Publisher>>,
@@ -31,7 +34,7 @@ pub(super) async fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Stor
         config::Ledger::Postgres(url) => {
             let ledger = super::postgres::open(config, url, clock).await?;
             match &config.bus {
-                config::Bus::Ledger => in_parts(ledger),
+                config::Bus::Ledger => Store { callers: ledger.for_callers(), ..in_parts(ledger) },
                 #[cfg(feature = "kafka")]
                 config::Bus::Kafka(broker) => super::kafka::open(config, broker, ledger).await?,
             }
@@ -58,5 +61,11 @@ pub(super) fn check(config: &Config) -> Result<()> {
 }
 
 fn in_parts<L: Ledger + Queries + Bus + 'static>(ledger: Arc<L>) -> Store {
-    Store { ledger: Arc::clone(&ledger) as _, queries: Arc::clone(&ledger) as _, bus: ledger, publisher: None }
+    Store {
+        ledger: Arc::clone(&ledger) as _,
+        queries: Arc::clone(&ledger) as _,
+        callers: Arc::clone(&ledger) as _,
+        bus: ledger,
+        publisher: None,
+    }
 }

@@ -13,7 +13,7 @@ use crate::shared::Shared;
 
 /// Dead letters by id, beginning behind `after`; without those of roles and events that this program does not know.
 pub(super) async fn list(shared: &Shared, after: Option<u64>, count: usize) -> Result<Vec<DeadLetter>, StoreError> {
-    let client = shared.pool.client().await?;
+    let client = shared.pool.caller().await?;
     let sql = format!(
         "SELECT d.id, d.role, d.tries, d.reason, d.since, {HEADER} FROM dead_letters AS d JOIN events AS e USING (position)
          WHERE d.id > $1 ORDER BY d.id LIMIT $2"
@@ -36,7 +36,7 @@ pub(super) async fn redrive(shared: &Shared, ids: &[u64]) -> Result<usize, Store
     }
     let ids: Vec<i64> = ids.iter().copied().map(int).collect();
     let roles: Vec<&str> = Role::ALL.iter().map(|role| role.as_str()).collect();
-    let client = shared.pool.client().await?;
+    let client = shared.pool.caller().await?;
     let sql = "WITH gone AS (DELETE FROM dead_letters WHERE id = ANY($1) AND role = ANY($2) RETURNING role, position, partition),
                     again AS (INSERT INTO parked (role, position, partition, due, tries, reason, redriven)
                               SELECT role, position, partition, $3, 0, 'redriven', true FROM gone

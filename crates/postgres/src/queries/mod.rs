@@ -2,6 +2,7 @@
 
 mod events;
 mod lists;
+mod mailbox;
 mod orders;
 mod parcels;
 mod records;
@@ -24,13 +25,22 @@ use ordermill_ports::queries::{
 
 use crate::PgLedger;
 use crate::codec::{get, natural};
+use crate::connect::Client;
 use crate::error::StoreError;
 use crate::read;
+
+impl PgLedger {
+    /// A connection to read on, of those that are there for whom this handle is.
+    async fn reader(&self) -> Result<Client, StoreError> {
+        let pool = &self.shared.pool;
+        if self.is_for_callers { pool.caller().await } else { pool.client().await }
+    }
+}
 
 #[async_trait]
 impl Queries for PgLedger {
     async fn order(&self, id: OrderId) -> Result<Option<Arc<Order>>, QueryError> {
-        let client = self.shared.pool.client().await?;
+        let client = self.reader().await?;
         Ok(read::order(&client, &self.shared.orders, id).await?)
     }
 
@@ -38,7 +48,7 @@ impl Queries for PgLedger {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let client = self.shared.pool.client().await?;
+        let client = self.reader().await?;
         let found = read::orders(&client, &self.shared.orders, ids).await?;
         let order = |id: &OrderId| found.get(id).cloned().transpose().map_err(QueryError::Unreadable);
         ids.iter().map(order).collect()
@@ -53,7 +63,7 @@ impl Queries for PgLedger {
         if order_refs.is_empty() {
             return Ok(Vec::new());
         }
-        let client = self.shared.pool.client().await?;
+        let client = self.reader().await?;
         Ok(orders::by_refs(&client, order_refs).await?)
     }
 
@@ -63,12 +73,12 @@ impl Queries for PgLedger {
         before: Option<OrderId>,
         limit: usize,
     ) -> Result<Page<Arc<Order>, OrderId>, QueryError> {
-        let client = self.shared.pool.client().await?;
+        let client = self.reader().await?;
         Ok(orders::list(&client, filter, before, limit).await?)
     }
 
     async fn order_events(&self, id: OrderId, after: u32) -> Result<Vec<Committed>, QueryError> {
-        let client = self.shared.pool.client().await?;
+        let client = self.reader().await?;
         Ok(events::of(&client, &Subject::Order(id), after).await?)
     }
 
@@ -76,7 +86,7 @@ impl Queries for PgLedger {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let client = self.shared.pool.client().await?;
+        let client = self.reader().await?;
         Ok(events::feed(&client, after, limit).await?)
     }
 
@@ -84,7 +94,7 @@ impl Queries for PgLedger {
         if positions.is_empty() {
             return Ok(Vec::new());
         }
-        let client = self.shared.pool.client().await?;
+        let client = self.reader().await?;
         Ok(events::at(&client, positions).await?)
     }
 
@@ -99,12 +109,12 @@ impl Queries for PgLedger {
     }
 
     async fn product(&self, id: &ProductId) -> Result<Option<Arc<Product>>, QueryError> {
-        let client = self.shared.pool.client().await?;
+        let client = self.reader().await?;
         Ok(lists::product(&client, id).await?)
     }
 
     async fn products(&self, ids: &[ProductId]) -> Result<Vec<Arc<Product>>, QueryError> {
-        let client = self.shared.pool.client().await?;
+        let client = self.reader().await?;
         Ok(lists::products_of(&client, ids).await?)
     }
 
@@ -114,12 +124,12 @@ impl Queries for PgLedger {
         deleted: Deleted,
         limit: usize,
     ) -> Result<Page<Arc<Product>, ProductId>, QueryError> {
-        let client = self.shared.pool.client().await?;
+        let client = self.reader().await?;
         Ok(lists::products(&client, after, deleted, limit).await?)
     }
 
     async fn stock(&self, id: &ProductId) -> Result<Option<StockLevel>, QueryError> {
-        let client = self.shared.pool.client().await?;
+        let client = self.reader().await?;
         Ok(lists::stock(&client, id).await?)
     }
 
@@ -128,12 +138,12 @@ impl Queries for PgLedger {
         after: Option<&ProductId>,
         limit: usize,
     ) -> Result<Page<StockLevel, ProductId>, QueryError> {
-        let client = self.shared.pool.client().await?;
+        let client = self.reader().await?;
         Ok(lists::stock_levels(&client, after, limit).await?)
     }
 
     async fn customer(&self, id: &CustomerId) -> Result<Option<Arc<Customer>>, QueryError> {
-        let client = self.shared.pool.client().await?;
+        let client = self.reader().await?;
         Ok(lists::customer(&client, id).await?)
     }
 
@@ -143,12 +153,12 @@ impl Queries for PgLedger {
         deleted: Deleted,
         limit: usize,
     ) -> Result<Page<Arc<Customer>, CustomerId>, QueryError> {
-        let client = self.shared.pool.client().await?;
+        let client = self.reader().await?;
         Ok(lists::customers(&client, after, deleted, limit).await?)
     }
 
     async fn parcel(&self, id: &ParcelId) -> Result<Option<Arc<Parcel>>, QueryError> {
-        let client = self.shared.pool.client().await?;
+        let client = self.reader().await?;
         let parcel = read::parcels(&client, std::slice::from_ref(id)).await?.remove(id);
         parcel.transpose().map_err(QueryError::Unreadable)
     }
@@ -159,12 +169,12 @@ impl Queries for PgLedger {
         before: Option<Position>,
         limit: usize,
     ) -> Result<Page<Arc<Parcel>, Position>, QueryError> {
-        let client = self.shared.pool.client().await?;
+        let client = self.reader().await?;
         Ok(parcels::list(&client, statuses, before, limit).await?)
     }
 
     async fn parcel_events(&self, id: &ParcelId, after: u32) -> Result<Vec<Committed>, QueryError> {
-        let client = self.shared.pool.client().await?;
+        let client = self.reader().await?;
         Ok(events::of(&client, &Subject::Parcel(id.clone()), after).await?)
     }
 
@@ -179,7 +189,7 @@ impl Queries for PgLedger {
     }
 
     async fn record(&self, id: RecordId) -> Result<Option<Arc<Record>>, QueryError> {
-        let client = self.shared.pool.client().await?;
+        let client = self.reader().await?;
         let record = read::records(&client, &[id]).await?.remove(&id);
         record.transpose().map_err(QueryError::Unreadable)
     }
@@ -190,12 +200,12 @@ impl Queries for PgLedger {
         before: Option<RecordId>,
         limit: usize,
     ) -> Result<Page<Arc<Record>, RecordId>, QueryError> {
-        let client = self.shared.pool.client().await?;
+        let client = self.reader().await?;
         Ok(records::list(&client, filter, before, limit).await?)
     }
 
     async fn head(&self) -> Result<Position, QueryError> {
-        let client = self.shared.pool.client().await?;
+        let client = self.reader().await?;
         let found = read::rows(&client, "SELECT position FROM feed_head", &[]).await?;
         let row = found.first().ok_or_else(|| QueryError::Unreadable("the feed has no head".to_owned()))?;
         Ok(Position(natural(get(row, 0)?)))
@@ -212,19 +222,17 @@ impl Queries for PgLedger {
     }
 
     async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<OrderId>, QueryError> {
-        let client = self.shared.pool.client().await?;
+        let client = self.reader().await?;
         Ok(orders::overdue(&client, now, limit).await?)
     }
 
     async fn mailbox_end(&self) -> Result<Option<u64>, QueryError> {
-        let client = self.shared.pool.client().await?;
-        let found = read::rows(&client, "SELECT mailbox_end FROM feed_head", &[]).await?;
-        let end: Option<i64> = found.first().map(|row| get(row, 0)).transpose()?.flatten();
-        Ok(end.map(natural))
+        let client = self.reader().await?;
+        Ok(mailbox::end(&client).await?)
     }
 
     async fn counts(&self) -> Result<Counts, QueryError> {
-        let client = self.shared.pool.client().await?;
+        let client = self.reader().await?;
         Ok(orders::counts(&client).await?)
     }
 }
