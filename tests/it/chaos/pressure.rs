@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use super::books::assert_in_balance;
 use super::load::{Load, assert_is_shed};
 use super::plant::{Plant, until};
-use crate::support::Shop;
+use crate::profile::Postgres;
+use crate::support::{Server, Shop, wait_for_mails};
 
 /// No answer takes longer: requests have ten seconds, and the machine may be busy.
 const ANSWER_MAX: Duration = Duration::from_secs(20);
@@ -75,4 +76,46 @@ async fn a_server_that_became_read_only() {
     session.query(end, &[]).await.unwrap();
     load.after_more(25).await;
     assert_in_balance(&plant, &load.finish().await).await;
+}
+
+/// A process of all roles: callers' reads that hang take no connection from the roles, nor from the look at whether it is ready.
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_reads_of_callers_leave_the_roles_alone() {
+    let postgres = Postgres::start(&[]);
+    let url = postgres.url("postgres");
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir_all(&data).unwrap();
+    std::fs::write(data.join("ordermill.toml"), format!("ledger = \"{url}\"\n\n[postgres]\nlease = \"2s\"\n")).unwrap();
+    let server = Server::start(&data);
+    let shop = Shop::of(&server);
+    shop.stock_product("P1", 1_000, 100).await;
+    for _ in 0..5 {
+        shop.place_and_wait(Shop::order("P1", 1)).await;
+    }
+    wait_for_mails(&data, 5);
+    let (locker, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    locker.batch_execute("BEGIN; LOCK TABLE ordermill.customers IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let reads: Vec<_> = (0..50)
+        .map(|_| {
+            let shop = shop.clone();
+            tokio::spawn(async move { shop.get("/v1/customers/x").await.status })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for _ in 0..10 {
+        assert_eq!(shop.get("/readyz").await.status, 200, "it is ready");
+        assert_eq!(shop.post("/v1/orders", Shop::order("P1", 1)).await.status, 202);
+    }
+    let began = Instant::now();
+    wait_for_mails(&data, 15);
+    assert_eq!(shop.get("/readyz").await.status, 200, "it is ready");
+    // Well before the first of them gives up.
+    assert!(reads.iter().any(|read| !read.is_finished()), "they hang for as long as {:?}", began.elapsed());
+    locker.batch_execute("ROLLBACK").await.unwrap();
+    for read in reads {
+        let status = read.await.unwrap();
+        assert!(status == 404 || status == 503, "{status}");
+    }
 }

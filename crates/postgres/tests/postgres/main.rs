@@ -3,8 +3,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod clocks;
 mod conformance;
+mod failover;
 mod faults;
 mod leases;
 mod news;
 mod races;
+mod reads;

@@ -115,6 +115,11 @@ impl Process {
         runtime.spawn(work(self.shop.share())).await.expect("it ends well")
     }
 
+    /// Its ledger.
+    pub fn ledger(&self) -> &PgLedger {
+        &self.ledger
+    }
+
     /// Stops the process for a time, as SIGSTOP and SIGCONT do: nothing of it runs meanwhile.
     pub async fn freeze(&self, time: Duration) {
         self.run(|_| async move { std::thread::sleep(time) }).await;

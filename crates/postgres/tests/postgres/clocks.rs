@@ -1,0 +1,61 @@
+//! Machines whose clocks do not agree.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use ordermill_core::Timestamp;
+use ordermill_core::input::{Body, Input};
+use ordermill_ports::Clock;
+use ordermill_ports::clock::SystemClock;
+use ordermill_ports::conformance::shop::{self, Shop, product};
+use ordermill_postgres::Options;
+use tokio::time::{Instant, sleep};
+
+use crate::support::process::{Installation, Process};
+
+/// How long it may take until a process has looked for keys whose time is over.
+const SWEEP_MAX: Duration = Duration::from_secs(70);
+
+/// Ahead by more than a key lives.
+struct Ahead;
+
+impl Clock for Ahead {
+    fn now(&self) -> Timestamp {
+        SystemClock.now() + SignedDuration::from_hours(25)
+    }
+}
+
+/// A change with a key: done twice, it shows.
+async fn restock(process: &Process) -> bool {
+    let restock = |shop: Shop| async move {
+        let reason = "found one".into();
+        let body = Body::AdjustStock { product_id: product("pear"), delta: 1, reason, expected_version: None };
+        shop.ask(Input::new(body).with_key(Some(shop::key("found", "one")))).await.expect("it is taken").changed
+    };
+    process.run(restock).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_ahead_ends_nobodys_keys() {
+    let mut installation = Installation::new();
+    let right = |options: &mut Options| options.clock = Arc::new(SystemClock);
+    let first = installation.start_with(right).await;
+    first.run(|shop| async move { shop.sell("pear", 10).await }).await;
+    assert!(restock(&first).await);
+    // So that it is the other one that looks for keys.
+    first.close().await;
+    let ahead = installation.start_with(|options| options.clock = Arc::new(Ahead)).await;
+    assert!(!restock(&ahead).await, "it is known to whoever is ahead");
+    let over = "INSERT INTO idempotency (key, fingerprint, answer, expires_at) VALUES ('over', '', '', '1970-01-01')";
+    installation.database.execute(over).await;
+    let deadline = Instant::now() + SWEEP_MAX;
+    while installation.database.query("SELECT FROM idempotency WHERE key = 'over'").await.len() == 1 {
+        assert!(Instant::now() < deadline, "keys whose time is over are deleted");
+        sleep(Duration::from_millis(100)).await;
+    }
+    let first = installation.start_with(right).await;
+    assert!(!restock(&first).await, "it is still known");
+    let (available, ..) = first.run(|shop| async move { shop.units("pear").await }).await;
+    assert_eq!(available, 11);
+}

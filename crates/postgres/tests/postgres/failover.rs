@@ -1,0 +1,93 @@
+//! A standby that lacked the newest commits became the primary: what is new there reaches every role, whatever processes remember.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ordermill_core::event::Subject;
+use ordermill_core::process::Role;
+use ordermill_ports::Submission;
+use ordermill_ports::bus::Delivery;
+use ordermill_ports::conformance::shop::Shop;
+use ordermill_postgres::Options;
+use tokio::time::Instant;
+
+use crate::support::process::{Installation, Process, SOON};
+
+const ROLE: Role = Role::Payments;
+
+/// Orders that the standby had, and those that it had not.
+const KEPT: usize = 5;
+const LOST: usize = 7;
+
+/// Takes the newest orders back, each of one event, as they are not there on a standby that was behind.
+const LOSE: &str = "
+    WITH gone AS (DELETE FROM events WHERE position > (SELECT position - 7 FROM feed_head) RETURNING subject),
+         orders AS (DELETE FROM orders WHERE decode(replace(id::text, '-', ''), 'hex') IN (SELECT subject FROM gone))
+    UPDATE feed_head SET position = position - 7, placed = placed - 7";
+
+async fn place(process: &Process, count: usize) -> BTreeSet<Subject> {
+    let place = move |shop: Shop| async move {
+        let orders = (0..count).map(|_| Submission::new(shop.placing(&[("apple", 1)])));
+        let answers = shop.submit(orders.collect()).await;
+        let id = |answer: Result<ordermill_ports::Outcome, _>| {
+            Subject::Order(answer.expect("it is taken").order().expect("an order").id)
+        };
+        answers.into_iter().map(id).collect()
+    };
+    process.run(place).await
+}
+
+async fn settle(process: &Process, deliveries: Vec<Delivery>) {
+    process.run(|shop| async move { shop.settle(deliveries.into_iter().map(Delivery::ack)).await }).await;
+}
+
+/// When a process has its say on what was lost.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Say {
+    /// As soon as the server is back.
+    BeforeNewEvents,
+    /// When there are as many new events as were lost, and it has heard of none.
+    AmongNewEvents,
+}
+
+async fn new_events_arrive(say: Say) {
+    let mut installation = Installation::new();
+    let slow = |options: &mut Options| {
+        options.poll = Duration::from_secs(600);
+        options.listen = say == Say::BeforeNewEvents;
+        options.lease = Duration::from_secs(12);
+    };
+    let first = installation.start_with(slow).await;
+    first.run(|shop| async move { shop.sell("apple", 10_000).await }).await;
+    first.join(ROLE).await;
+    let mut orders = place(&first, KEPT).await;
+    let mut handed = first.receive_many(ROLE, KEPT).await;
+    let lost = place(&first, LOST).await;
+    handed.extend(first.receive_many(ROLE, LOST).await);
+    installation.database.execute(LOSE).await;
+    if say == Say::BeforeNewEvents {
+        settle(&first, handed.clone()).await;
+    }
+    let second = installation.start().await;
+    orders.extend(place(&second, LOST).await);
+    if say == Say::AmongNewEvents {
+        settle(&first, handed).await;
+    }
+    let deadline = Instant::now() + SOON;
+    let mut found = BTreeSet::new();
+    while found.len() < orders.len() && Instant::now() < deadline {
+        let deliveries = first.receive(ROLE, Duration::from_millis(100)).await;
+        found.extend(deliveries.into_iter().map(|delivery| delivery.subject));
+    }
+    assert_eq!(found, orders, "what this server has, and nothing of {lost:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_word_on_what_was_lost_moves_no_cursor_past_what_is_new() {
+    new_events_arrive(Say::BeforeNewEvents).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_many_new_events_as_were_lost_are_not_taken_for_them() {
+    new_events_arrive(Say::AmongNewEvents).await;
+}
