@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 use ordermill_ports::Objects;
 use ordermill_ports::objects::ObjectError;
 use thiserror::Error;
@@ -26,7 +26,7 @@ pub struct OpenError {
     problem: String,
 }
 
-/// An object store on the local disk: each object is written beside its place and renamed into it, so a reader sees the old or
+/// An object store on the local disk: each object is written beside its place and renamed or linked into it, so a reader sees the old or
 /// the new one, never a part. The objects of one call are made durable by one `syncfs`.
 #[derive(Debug)]
 pub struct FileObjects {
@@ -76,6 +76,18 @@ impl Objects for FileObjects {
             }
         }
         results
+    }
+
+    async fn create(&self, key: &str, data: Bytes) -> Result<bool, ObjectError> {
+        let created = self.store.put_opts(&checked(key)?, data.into(), PutMode::Create.into()).await;
+        let is_new = match created {
+            Ok(_) => true,
+            Err(object_store::Error::AlreadyExists { .. }) => false,
+            Err(error) => return Err(failed(&error)),
+        };
+        // Also where it is there already: whoever wrote it may not have come so far.
+        self.sync().await?;
+        Ok(is_new)
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, ObjectError> {

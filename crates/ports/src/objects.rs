@@ -15,6 +15,10 @@ pub trait Objects: Send + Sync {
     /// Writes objects, durably; one result per object, in order.
     async fn put(&self, objects: Vec<(String, Bytes)>) -> Vec<Result<(), ObjectError>>;
 
+    /// Writes one object, durably, where there is none under this key. `false`: there is one, which stays as it is, durably. Of several
+    /// that create an object at the same time one does.
+    async fn create(&self, key: &str, data: Bytes) -> Result<bool, ObjectError>;
+
     /// Reads one object; `None` where there is none.
     async fn get(&self, key: &str) -> Result<Option<Bytes>, ObjectError>;
 

@@ -7,13 +7,15 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ordermill_core::event::Event;
 use ordermill_core::id::OrderId;
 use ordermill_core::input::{Body, Input};
 use ordermill_core::order::Order;
 use ordermill_core::process::Step;
+use ordermill_ports::ledger::OutcomeSubject;
 use ordermill_ports::objects::ObjectError;
 use ordermill_ports::queries::Position;
-use ordermill_ports::{Delivery, Submission};
+use ordermill_ports::{Delivery, Outcome, Submission, SubmitError};
 
 use crate::archive_object::ArchiveObject;
 use crate::worker::{Worker, order_id};
@@ -22,6 +24,8 @@ use crate::worker::{Worker, order_id};
 const WAITING_MAX: usize = 8_192;
 /// How often waiting orders are looked at.
 const TICK: Duration = Duration::from_millis(100);
+/// Between two tries to find out whether an object was written over.
+const MEND_PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(worker: Worker) {
     let mut waiting = Waiting::default();
@@ -127,13 +131,77 @@ async fn archive(worker: &Worker, batch: Vec<Vec<Delivery>>) {
     }
     worker.parts.bus.give_back(rest.into_values().flatten().collect()).await;
     let results = worker.parts.objects.put(objects).await;
+    let mut reported = Vec::with_capacity(written.len());
     for ((order, deliveries), result) in written.into_iter().zip(results) {
         match result {
-            Ok(()) => submissions.extend(report(&order, deliveries)),
+            Ok(()) => {
+                let index = submissions.len();
+                submissions.extend(report(&order, deliveries));
+                reported.push((index, order));
+            }
             Err(error) => submissions.extend(put_off(worker, deliveries, &error)),
         }
     }
-    worker.commit_all(submissions).await;
+    let mut results: Vec<_> = worker.commit_all(submissions).await.into_iter().map(Some).collect();
+    for (index, order) in reported {
+        if let Some(result) = results.get_mut(index).and_then(Option::take) {
+            write_over(worker, order, result).await;
+        }
+    }
+}
+
+/// Writes the object of an order again if another process wrote it at the same time, as can be where a role's work goes from one to
+/// another: the older of the two may have come last, and lies over what the ledger says is archived.
+async fn write_over(worker: &Worker, mut written: Arc<Order>, mut result: Result<Outcome, SubmitError>) {
+    loop {
+        let newest = match result {
+            Ok(Outcome { subject: OutcomeSubject::Order(order), .. }) => Ok(Some(order)),
+            // Nobody says what is committed, so it is read.
+            _ => worker.parts.queries.order(written.id).await,
+        };
+        let mended = match newest {
+            Ok(Some(newest)) => mend(worker, &written, &newest).await.map(|mended| mended.then_some(newest)),
+            Ok(None) => return,
+            Err(error) => Err(ObjectError(error.to_string())),
+        };
+        match mended {
+            Ok(None) => return,
+            Ok(Some(newest)) => {
+                tracing::info!(order_id = %newest.id, version = newest.version, "an order was archived by two; it is written again");
+                let body = Body::Archived { order_id: newest.id, version: newest.version };
+                let results = worker.commit(vec![Submission::new(Input::new(body))]).await;
+                (written, result) = (newest, results.into_iter().next().unwrap_or(Err(SubmitError::Closing)));
+            }
+            Err(error) if worker.is_stopping() => {
+                tracing::error!(order_id = %written.id, %error, "the object of an order may be older than what is archived");
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(order_id = %written.id, %error, "the object of an order cannot be compared with what is archived yet");
+                result = Err(SubmitError::Closing);
+                worker.pause(MEND_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Writes the object of an order as it is now, if the ledger knows of another's write since the version that was written here.
+async fn mend(worker: &Worker, written: &Order, newest: &Arc<Order>) -> Result<bool, ObjectError> {
+    let is_own = newest.archived == Some(written.version);
+    if is_own && newest.version <= written.version.saturating_add(1) {
+        return Ok(false);
+    }
+    let events = worker.parts.queries.order_events(written.id, written.version).await;
+    let events = events.map_err(|error| ObjectError(error.to_string()))?;
+    let is_anothers =
+        |event: &Event| matches!(event, Event::OrderArchived(archived) if archived.version != written.version);
+    let is_overtaken = newest.archived > Some(written.version);
+    if !is_overtaken && !events.iter().any(|committed| is_anothers(&committed.recorded.event)) {
+        return Ok(false);
+    }
+    let object = compose(worker, newest).await?;
+    worker.parts.objects.put(vec![object]).await.into_iter().next().unwrap_or(Ok(()))?;
+    Ok(true)
 }
 
 async fn compose(worker: &Worker, order: &Arc<Order>) -> Result<(String, bytes::Bytes), ObjectError> {

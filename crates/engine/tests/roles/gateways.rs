@@ -1,9 +1,10 @@
 //! Gateways, a ledger, a bus and a clock that do as a test tells them.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -22,6 +23,7 @@ use ordermill_ports::{
     Bus, Clock, Delivery, Ledger, Mailer, Objects, Outcome, Payments, Source, Submission, SubmitError,
 };
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 
 type Script = dyn Fn(&PaymentRequest, u32) -> Result<PaymentAnswer, PaymentError> + Send + Sync;
 
@@ -159,12 +161,75 @@ impl Objects for Shelf {
         objects.into_iter().map(put).collect()
     }
 
+    async fn create(&self, key: &str, data: Bytes) -> Result<bool, ObjectError> {
+        assert!(!count_down(&self.panics), "a defect of the shelf");
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(self.delay_ms.load(Ordering::SeqCst))).await;
+        if count_down(&self.failures) {
+            return Err(ObjectError("the shelf is full".to_owned()));
+        }
+        let mut objects = self.objects.lock();
+        let Entry::Vacant(place) = objects.entry(key.to_owned()) else { return Ok(false) };
+        place.insert(data);
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        Ok(true)
+    }
+
     async fn get(&self, key: &str) -> Result<Option<Bytes>, ObjectError> {
         Ok(self.objects.lock().get(key).cloned())
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, ObjectError> {
         Ok(self.objects.lock().keys().filter(|key| key.starts_with(prefix)).cloned().collect())
+    }
+}
+
+/// A shelf whose writes come late: they wait until they are let through.
+pub struct Late {
+    pub shelf: Arc<Shelf>,
+    pub gate: Semaphore,
+    /// How many writes have come to the gate.
+    pub writes: AtomicU32,
+}
+
+impl Late {
+    pub fn over(shelf: &Arc<Shelf>) -> Arc<Self> {
+        Arc::new(Self { shelf: Arc::clone(shelf), gate: Semaphore::new(0), writes: AtomicU32::new(0) })
+    }
+
+    async fn pass(&self) {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        self.gate.acquire().await.unwrap().forget();
+    }
+
+    /// Waits until a write has come to the gate.
+    pub async fn is_reached(&self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.writes.load(Ordering::SeqCst) == 0 {
+            assert!(Instant::now() < deadline, "nothing is written");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+#[async_trait]
+impl Objects for Late {
+    async fn put(&self, objects: Vec<(String, Bytes)>) -> Vec<Result<(), ObjectError>> {
+        self.pass().await;
+        self.shelf.put(objects).await
+    }
+
+    async fn create(&self, key: &str, data: Bytes) -> Result<bool, ObjectError> {
+        self.pass().await;
+        self.shelf.create(key, data).await
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Bytes>, ObjectError> {
+        self.shelf.get(key).await
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, ObjectError> {
+        self.shelf.list(prefix).await
     }
 }
 

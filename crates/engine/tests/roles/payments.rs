@@ -119,7 +119,7 @@ async fn a_slow_payment_holds_up_nobody_else() {
 async fn a_panic_in_an_adapter_costs_a_try_and_nothing_else() {
     let panicked = std::sync::atomic::AtomicBool::new(false);
     let provider = Provider::new(move |_, _| {
-        assert!(panicked.swap(true, std::sync::atomic::Ordering::SeqCst), "a broken adapter");
+        assert!(panicked.swap(true, Ordering::SeqCst), "a broken adapter");
         Ok(yes())
     });
     let world = World::with(provider, Policy::default()).await;

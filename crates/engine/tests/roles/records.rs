@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -10,12 +10,12 @@ use ordermill_core::policy::Policy;
 use ordermill_core::process::Role;
 use ordermill_core::record::Record;
 use ordermill_engine::record_object::{PREFIX, RecordObject};
-use ordermill_engine::{BatchLimits, RecordsLayout, Settings};
+use ordermill_engine::{BatchLimits, Parts, RecordsLayout, Settings, start};
 use ordermill_ports::bus::DeadLetter;
 use ordermill_ports::{Bus, Queries};
 use serde_json::{Value, json};
 
-use crate::gateways::Provider;
+use crate::gateways::{Late, Provider};
 use crate::world::World;
 
 /// Long enough never to be over in a test.
@@ -143,12 +143,14 @@ async fn a_store_that_fails_for_good_makes_a_dead_letter_that_can_be_sent_again(
 #[tokio::test]
 async fn a_record_that_is_delivered_again_is_still_one_object() {
     for settings in [World::settings(), batches(1, usize::MAX, NEVER)] {
-        let world = World::records_with(settings).await;
+        let world = World::records_with(settings.clone()).await;
         // The object is written, and the commit that says so is lost.
         world.ledger.record_failures.store(2, Ordering::SeqCst);
         let id = world.take(1).await;
         let record = world.wait_until_stored(id).await;
-        assert_eq!(world.shelf.writes.load(Ordering::SeqCst), 3);
+        // Many records in one object: what is there already is found there.
+        let writes = if settings.records_layout == RecordsLayout::Object { 3 } else { 1 };
+        assert_eq!(world.shelf.writes.load(Ordering::SeqCst), writes);
         let objects = world.objects();
         assert_eq!((objects.len(), objects[0].1.len()), (1, 1), "{objects:?}");
         assert_eq!(objects[0].0, *record.stored.as_ref().unwrap().key);
@@ -255,11 +257,45 @@ async fn an_object_that_is_there_already_loses_no_line() {
     world.shelf.objects.lock().insert(key.clone(), present.into());
     let second = world.take(2).await;
     world.wait_until_stored(second).await;
-    let objects = world.objects();
-    assert_eq!(objects.len(), 1);
-    let ids: Vec<RecordId> = objects[0].1.iter().map(|line| line.message_id).collect();
-    assert_eq!((objects[0].0.as_str(), ids), (key.as_str(), vec![first, second, committed.id]));
+    let ids = |(key, lines): (String, Vec<RecordObject>)| (key, lines.iter().map(|line| line.message_id).collect());
+    let objects: Vec<(String, Vec<RecordId>)> = world.objects().into_iter().map(ids).collect();
+    let second_key = RecordObject::batch_key(second, world.record(second).await.received_at);
+    assert_eq!(objects, [(key.clone(), vec![first, committed.id]), (second_key, vec![second])]);
+    assert_eq!(world.record(first).await.stored.as_ref().map(|stored| &*stored.key), Some(key.as_str()));
     world.stop().await;
+}
+
+/// A process that was replaced while it wrote comes late, behind the commit of the one that has its place.
+#[tokio::test]
+async fn a_late_write_takes_nothing_from_an_object() {
+    let world = World::idle(Provider::willing(), Policy::default()).await;
+    let mut ids = Vec::new();
+    for number in 0..10 {
+        ids.push(world.take(number).await);
+    }
+    let late = Late::over(&world.shelf);
+    let grace = Duration::from_secs(60);
+    let settings = Settings { stop_grace: grace, ..batches(10, usize::MAX, NEVER) };
+    let replaced = start(Parts { objects: Arc::clone(&late) as _, ..world.parts() }, settings, &[Role::Records]);
+    late.is_reached().await;
+    let replaced = tokio::spawn(replaced.stop());
+    for number in 10..20 {
+        ids.push(world.take(number).await);
+    }
+    world.memory.reclaim(Role::Records).await;
+    let other = start(world.parts(), batches(20, usize::MAX, NEVER), &[Role::Records]);
+    for id in &ids {
+        world.wait_until_stored(*id).await;
+    }
+    late.gate.add_permits(100);
+    replaced.await.unwrap();
+    other.stop().await;
+    let objects: BTreeMap<String, Vec<RecordObject>> = world.objects().into_iter().collect();
+    for id in ids {
+        let key = world.record(id).await.stored.as_ref().unwrap().key.to_string();
+        let holds = objects[&key].iter().any(|line| line.message_id == id);
+        assert!(holds, "{key} does not hold {id}");
+    }
 }
 
 #[tokio::test]

@@ -89,7 +89,7 @@ impl World {
         self.running = Some(start(parts, Self::settings(), &ROLES));
     }
 
-    fn parts(&self) -> Parts {
+    pub fn parts(&self) -> Parts {
         Parts {
             ledger: Arc::clone(&self.ledger) as _,
             queries: Arc::clone(&self.reads) as _,

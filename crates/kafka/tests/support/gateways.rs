@@ -44,6 +44,10 @@ impl Objects for Nobody {
         panic!("the relay writes no objects: {}", objects.len())
     }
 
+    async fn create(&self, key: &str, _: Bytes) -> Result<bool, ObjectError> {
+        panic!("the relay writes no objects: {key}")
+    }
+
     async fn get(&self, key: &str) -> Result<Option<Bytes>, ObjectError> {
         panic!("the relay reads no objects: {key}")
     }

@@ -15,7 +15,7 @@ macro_rules! objects_suite {
         $crate::gateway_cases! { objects, $harness;
             what_was_put_is_read_back, writing_again_replaces, a_later_object_of_a_call_replaces_an_earlier_one,
             what_is_missing_is_none, a_list_holds_every_key_below_the_prefix_and_no_other, a_bad_key_keeps_back_nobody,
-            readers_see_whole_objects_only, objects_are_kept_when_opened_again,
+            readers_see_whole_objects_only, an_object_is_created_once, objects_are_kept_when_opened_again,
         }
     };
 }
@@ -130,6 +130,26 @@ pub async fn readers_see_whole_objects_only(harness: &dyn Harness) {
     let twins = join_all((0..8_u8).map(|fill| store.put(version(fill)))).await;
     assert!(twins.iter().flatten().all(Result::is_ok));
     assert_eq!(read(&*store, "k").await.map(|object| object.len()), Some(200_000));
+}
+
+/// Whoever comes second is told so, and changes nothing.
+pub async fn an_object_is_created_once(harness: &dyn Harness) {
+    let store = harness.open().await;
+    assert_eq!(store.create("a/b", Bytes::from_static(b"first")).await, Ok(true));
+    assert_eq!(store.create("a/b", Bytes::from_static(b"another, long one")).await, Ok(false));
+    assert_eq!(read(&*store, "a/b").await, Some(Bytes::from_static(b"first")));
+    put_all(&*store, objects([("a/c", b"put")])).await;
+    assert_eq!(store.create("a/c", Bytes::from_static(b"created")).await, Ok(false));
+    assert_eq!(read(&*store, "a/c").await, Some(Bytes::from_static(b"put")));
+    assert!(store.create("../x", Bytes::new()).await.is_err());
+    let twins = join_all((0..8_u8).map(|fill| store.create("k", Bytes::from(vec![fill; 200_000])))).await;
+    let created: Vec<usize> = (0..8).filter(|twin| twins[*twin] == Ok(true)).collect();
+    assert_eq!((created.len(), twins.iter().filter(|twin| **twin == Ok(false)).count()), (1, 7), "{twins:?}");
+    let object = read(&*store, "k").await.expect("it was created");
+    assert!(object.len() == 200_000 && object.iter().all(|byte| usize::from(*byte) == created[0]));
+    assert_eq!(listed(&*store, "").await, ["a/b", "a/c", "k"], "nothing else is left lying about");
+    drop(store);
+    assert_eq!(harness.open().await.create("k", Bytes::new()).await, Ok(false), "nor after it is opened again");
 }
 
 /// Nothing is lost when the store is opened again.

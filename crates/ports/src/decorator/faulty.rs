@@ -158,6 +158,16 @@ impl Objects for Faulty<dyn Objects> {
         if fault == Fault::LoseAnswer { failed() } else { results }
     }
 
+    async fn create(&self, key: &str, data: Bytes) -> Result<bool, ObjectError> {
+        let (fault, failed) = (self.fault(), || Err(ObjectError(PROBLEM.to_owned())));
+        if fault == Fault::FailBefore {
+            return failed();
+        }
+        self.wait_if(fault).await;
+        let created = self.inner.create(key, data).await;
+        if fault == Fault::LoseAnswer { failed() } else { created }
+    }
+
     async fn get(&self, key: &str) -> Result<Option<Bytes>, ObjectError> {
         self.read(self.inner.get(key)).await
     }

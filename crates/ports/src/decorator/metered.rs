@@ -183,6 +183,14 @@ impl Objects for Metered<dyn Objects> {
         results
     }
 
+    /// Counts as a write, also where another is there already.
+    async fn create(&self, key: &str, data: Bytes) -> Result<bool, ObjectError> {
+        let begun = Instant::now();
+        let created = self.inner.create(key, data).await;
+        self.meters[0].record(if created.is_ok() { 0 } else { 2 }, begun);
+        created
+    }
+
     async fn get(&self, key: &str) -> Result<Option<Bytes>, ObjectError> {
         let begun = Instant::now();
         let found = self.inner.get(key).await;

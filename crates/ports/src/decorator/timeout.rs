@@ -56,6 +56,11 @@ impl Objects for Timeout<dyn Objects> {
         results.unwrap_or_else(|| vec![Err(self.over()); count])
     }
 
+    /// An object that was created after the time was over is found when it is created again.
+    async fn create(&self, key: &str, data: Bytes) -> Result<bool, ObjectError> {
+        limited(self.limit, self.inner.create(key, data)).await.unwrap_or_else(|| Err(self.over()))
+    }
+
     async fn get(&self, key: &str) -> Result<Option<Bytes>, ObjectError> {
         limited(self.limit, self.inner.get(key)).await.unwrap_or_else(|| Err(self.over()))
     }

@@ -1,6 +1,6 @@
 //! Many records in one object, by size and age.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ use ordermill_ports::objects::ObjectError;
 use ordermill_ports::{Delivery, Submission};
 use tokio::time::Instant;
 
-use super::{attempt, commit, conclude, in_share, load, next, no_answer};
+use super::{attempt, commit, conclude, in_share, load, next};
 use crate::BatchLimits;
-use crate::record_object::{RecordObject, folder, lines};
+use crate::record_object::{RecordObject, folder};
 use crate::worker::Worker;
 
 pub(super) async fn run(worker: &Worker, limits: BatchLimits) {
@@ -105,55 +105,70 @@ async fn write(worker: &Worker, entries: Vec<Entry>) {
     in_share(worker, &deliveries, store(worker, entries)).await;
 }
 
-/// Writes one object for each hour in which these records were taken.
+/// Writes what was taken in one hour apart from the others.
 async fn store(worker: &Worker, entries: Vec<Entry>) {
     let mut by_hour: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
     for entry in entries {
         by_hour.entry(folder(entry.received_at)).or_default().push(entry);
     }
     let mut submissions: Vec<Submission> = Vec::new();
-    let mut objects = Vec::with_capacity(by_hour.len());
-    let mut written = Vec::with_capacity(by_hour.len());
-    for mut entries in by_hour.into_values() {
-        entries.sort_unstable_by_key(|entry| entry.id);
-        let key = RecordObject::batch_key(entries[0].id, entries[0].received_at);
-        match compose(worker, &key, &entries).await {
-            Ok(object) => {
-                objects.push((key.clone(), object));
-                written.push((key, entries));
-            }
-            Err(error) => submissions.extend(conclude_all(worker, entries, &key, &Err(error))),
-        }
-    }
-    let mut results = if objects.is_empty() { Vec::new() } else { worker.parts.objects.put(objects).await }.into_iter();
-    for (key, entries) in written {
-        let result = results.next().unwrap_or_else(no_answer);
-        submissions.extend(conclude_all(worker, entries, &key, &result));
+    for entries in by_hour.into_values() {
+        submissions.append(&mut store_hour(worker, entries).await);
     }
     commit(worker, submissions).await;
 }
 
-/// The lines of these records. An object that is there already is of a write whose commit was lost, at least for its first record;
-/// of the others some may have been committed, so their lines stay.
-async fn compose(worker: &Worker, key: &str, entries: &[Entry]) -> Result<Bytes, ObjectError> {
-    let present = worker.parts.objects.get(key).await?.unwrap_or_default();
-    let ids: BTreeSet<RecordId> = entries.iter().map(|entry| entry.id).collect();
-    let mut object = Vec::with_capacity(present.len() + entries.iter().map(|entry| entry.line.len()).sum::<usize>());
-    for entry in entries {
-        object.extend_from_slice(&entry.line);
-    }
-    for line in lines(&present) {
-        let record = RecordObject::parse(line)
-            .map_err(|error| ObjectError(format!("the object {key} is there and holds no records: {error}")))?;
-        if !ids.contains(&record.message_id) {
-            object.extend_from_slice(line);
-            object.push(b'\n');
+/// Writes records to the object that is named after the first of them. Where it is there already, the commit of whoever wrote it was
+/// lost, or is still on its way: what it holds of them is stored by it, and the others go to the object of their own first.
+async fn store_hour(worker: &Worker, mut entries: Vec<Entry>) -> Vec<Submission> {
+    entries.sort_unstable_by_key(|entry| entry.id);
+    let mut submissions = Vec::with_capacity(entries.len());
+    while let Some(first) = entries.first() {
+        let key = RecordObject::batch_key(first.id, first.received_at);
+        let written = match worker.parts.objects.create(&key, compose(&entries)).await {
+            Ok(true) => Ok(None),
+            Ok(false) => present(worker, &key, &entries).await.map(Some),
+            Err(error) => Err(error),
+        };
+        let mut left = Vec::new();
+        for entry in entries {
+            let attempts = match &written {
+                Ok(None) => Ok(attempt(&entry.delivery)),
+                Ok(Some(present)) => match present.get(&entry.id) {
+                    Some(attempts) => Ok(*attempts),
+                    None => {
+                        left.push(entry);
+                        continue;
+                    }
+                },
+                Err(error) => Err(error.clone()),
+            };
+            submissions.push(conclude(worker, entry.delivery, entry.id, &key, attempts));
         }
+        entries = left;
     }
-    Ok(object.into())
+    submissions
 }
 
-fn conclude_all(worker: &Worker, entries: Vec<Entry>, key: &str, result: &Result<(), ObjectError>) -> Vec<Submission> {
-    let conclude = |entry: Entry| conclude(worker, entry.delivery, entry.id, key, result.clone());
-    entries.into_iter().map(conclude).collect()
+/// The lines of these records.
+fn compose(entries: &[Entry]) -> Bytes {
+    let mut object = Vec::with_capacity(entries.iter().map(|entry| entry.line.len()).sum());
+    entries.iter().for_each(|entry| object.extend_from_slice(&entry.line));
+    object.into()
+}
+
+/// Which of these records an object holds that is there already, the first of them certainly, and which of its tries wrote each.
+async fn present(worker: &Worker, key: &str, entries: &[Entry]) -> Result<BTreeMap<RecordId, u32>, ObjectError> {
+    let unsound = |problem: &str| ObjectError(format!("the object {key} is there and {problem}"));
+    let object = worker.parts.objects.get(key).await?.unwrap_or_default();
+    let lines = RecordObject::parse_all(&object).map_err(|error| unsound(&format!("holds no records: {error}")))?;
+    let lines: BTreeMap<RecordId, &RecordObject> = lines.iter().map(|line| (line.message_id, line)).collect();
+    let mut present = BTreeMap::new();
+    for entry in entries {
+        let own = RecordObject::parse(&entry.line).map_err(|error| unsound(&format!("is not read back: {error}")))?;
+        let line = lines.get(&entry.id).filter(|line| line.received_at == own.received_at && line.data == own.data);
+        present.extend(line.map(|line| (entry.id, line.attempts)));
+    }
+    let is_sound = entries.first().is_none_or(|first| present.contains_key(&first.id));
+    if is_sound { Ok(present) } else { Err(unsound("does not hold the record it is named after")) }
 }

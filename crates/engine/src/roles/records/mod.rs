@@ -2,8 +2,9 @@
 //!
 //! A record is queued by the commit that takes it, and its delivery is settled only by the commit that says where its object is, so
 //! after the write. With **an object for each** (the default) its key follows from the record: one that is delivered again overwrites
-//! itself. With **many records in one object** a crash between the write and the commit can leave a record in two objects: at least
-//! once.
+//! itself. With **many records in one object** an object is written once and stays as it is, whoever else writes: a process that was
+//! replaced while it wrote may come late, and what the other has committed must stay where it is said to be. A crash between the write
+//! and the commit can leave a record in two objects: at least once.
 //!
 //! A store that fails is tried again by the rule of [`Step::Store`]; in the end the delivery is a dead letter with the reason. The
 //! role takes what is there as soon as it is there, and while orders are on their way it keeps to its share of the time. When it is
@@ -100,17 +101,17 @@ const fn attempt(delivery: &Delivery) -> u32 {
     delivery.tries.saturating_add(1)
 }
 
-/// What becomes of a record's delivery after the try to write it.
+/// What becomes of a record's delivery after the try to write it. `result` is the number of the try that wrote it.
 fn conclude(
     worker: &Worker,
     delivery: Delivery,
     record_id: RecordId,
     key: &str,
-    result: Result<(), ObjectError>,
+    result: Result<u32, ObjectError>,
 ) -> Submission {
     match result {
-        Ok(()) => {
-            let stored = Stored { key: key.into(), attempts: attempt(&delivery) };
+        Ok(attempts) => {
+            let stored = Stored { key: key.into(), attempts };
             let input = Input::new(Body::RecordStored { record_id, stored }).caused_by(delivery.version);
             Submission::settling(input, delivery.ack())
         }
@@ -123,9 +124,4 @@ async fn commit(worker: &Worker, submissions: Vec<Submission>) {
     let is_stored = |outcome: &&Outcome| outcome.changed;
     let stored = worker.commit_all(submissions).await.iter().flatten().filter(is_stored).count();
     metrics::counter!("ordermill_records_stored_total").increment(stored as u64);
-}
-
-/// A store that forgets an answer has not written anything.
-fn no_answer() -> Result<(), ObjectError> {
-    Err(ObjectError("no answer".to_owned()))
 }

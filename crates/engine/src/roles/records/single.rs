@@ -7,8 +7,9 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use ordermill_core::record::Record;
 use ordermill_ports::Delivery;
+use ordermill_ports::objects::ObjectError;
 
-use super::{attempt, commit, conclude, in_share, load, next, no_answer};
+use super::{attempt, commit, conclude, in_share, load, next};
 use crate::record_object::RecordObject;
 use crate::worker::Worker;
 
@@ -48,8 +49,14 @@ async fn store(worker: &Worker, deliveries: Vec<Delivery>) {
     let bodies = records.iter().map(|(delivery, record)| RecordObject::of(record, attempt(delivery)).into());
     let mut results = worker.parts.objects.put(keys.iter().cloned().zip(bodies).collect()).await.into_iter();
     let conclude = |((delivery, record), key): ((Delivery, Arc<Record>), String)| {
-        conclude(worker, delivery, record.id, &key, results.next().unwrap_or_else(no_answer))
+        let written = results.next().unwrap_or_else(no_answer).map(|()| attempt(&delivery));
+        conclude(worker, delivery, record.id, &key, written)
     };
     let submissions = records.into_iter().zip(keys).map(conclude).collect();
     commit(worker, submissions).await;
+}
+
+/// A store that forgets an answer has not written anything.
+fn no_answer() -> Result<(), ObjectError> {
+    Err(ObjectError("no answer".to_owned()))
 }
