@@ -36,6 +36,10 @@ pub(crate) const REDRIVEN: &str = "redriven";
 /// Events read at a time of what other processes committed.
 const PAGE: usize = 4_096;
 
+/// Events that are held against those of a server that was just connected to: by the time it is, a few may be new, and hide that it has
+/// lost others.
+const CHECKED: usize = 1_024;
+
 /// For how many polling intervals the feed counts as followed after a look at it.
 const FOLLOWED_POLLS: u32 = 3;
 
@@ -267,6 +271,7 @@ async fn serve(shared: &Arc<Shared>) -> Result<(), StoreError> {
     };
     timeout(patience, begin).await.map_err(|_| StoreError::TimedOut)??;
     let news = &shared.notify.news;
+    let mut checked = CHECKED;
     // Whatever was told while nobody listened.
     for flag in [&news.feed, &news.leases, &news.redriven] {
         flag.store(true, Ordering::Release);
@@ -278,7 +283,7 @@ async fn serve(shared: &Arc<Shared>) -> Result<(), StoreError> {
         let work = async {
             // Before a cursor is written: it may be one of commits that the server has lost.
             if news.feed.swap(false, Ordering::AcqRel) {
-                read_on(shared, &client).await?;
+                read_on(shared, &client, std::mem::replace(&mut checked, 1)).await?;
             }
             if news.leases.swap(false, Ordering::AcqRel) {
                 bus::lease::pass(shared, &mut client).await?;
@@ -319,16 +324,20 @@ async fn drive(shared: Arc<Shared>, mut driver: Driver) {
     }
 }
 
-/// Reads what others committed, as far as this process does not know it.
-async fn read_on(shared: &Shared, client: &Session) -> Result<(), StoreError> {
+/// Reads what others committed, as far as this process does not know it. Holds so many of the newest events that it knows against those
+/// that the server has.
+async fn read_on(shared: &Shared, client: &Session, checked: usize) -> Result<(), StoreError> {
     let feed = &shared.bus.feed;
     let known = feed.last();
     let found = rows(client, "SELECT position, placed + authorized + reserved FROM feed_head", &[]).await?;
     let head = found.first().map_or(Ok(0), |row| get(row, 0)).map(natural)?;
     let undecided = found.first().map_or(Ok(0), |row| get(row, 1)).map(natural)?;
-    // Where there is another event than the newest one known, that shows.
-    let newest = if known > 0 { bus::headers_behind(client, known - 1, 1).await? } else { Vec::new() };
-    for (position, entry) in newest.into_iter().filter(|(position, _)| *position == known) {
+    // As often as one looks, so that it is right too in a process that commits nothing.
+    shared.meters.undecided.set(undecided as f64);
+    // Where there is another event than one of the newest that are known, that shows.
+    let before = known.saturating_sub(checked as u64);
+    let newest = if known > 0 { bus::headers_behind(client, before, checked).await? } else { Vec::new() };
+    for (position, entry) in newest.into_iter().take_while(|(position, _)| *position <= known) {
         feed.append(position, std::iter::once(entry));
     }
     if head < known || feed.is_past() {

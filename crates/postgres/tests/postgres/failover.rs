@@ -48,6 +48,8 @@ enum Say {
     BeforeNewEvents,
     /// When there are as many new events as were lost, and it has heard of none.
     AmongNewEvents,
+    /// Not at all; it has added to the new events before it has heard of them, and then loses its connections.
+    BehindNewEvents,
 }
 
 async fn new_events_arrive(say: Say) {
@@ -70,8 +72,13 @@ async fn new_events_arrive(say: Say) {
     }
     let second = installation.start().await;
     orders.extend(place(&second, LOST).await);
-    if say == Say::AmongNewEvents {
-        settle(&first, handed).await;
+    match say {
+        Say::BeforeNewEvents => {}
+        Say::AmongNewEvents => settle(&first, handed).await,
+        Say::BehindNewEvents => {
+            orders.extend(place(&first, 1).await);
+            installation.database.end_sessions().await;
+        }
     }
     let deadline = Instant::now() + SOON;
     let mut found = BTreeSet::new();
@@ -90,4 +97,9 @@ async fn a_word_on_what_was_lost_moves_no_cursor_past_what_is_new() {
 #[tokio::test(flavor = "multi_thread")]
 async fn as_many_new_events_as_were_lost_are_not_taken_for_them() {
     new_events_arrive(Say::AmongNewEvents).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_its_own_behind_new_ones_do_not_hide_them() {
+    new_events_arrive(Say::BehindNewEvents).await;
 }
