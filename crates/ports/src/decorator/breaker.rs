@@ -109,14 +109,14 @@ impl Payments for Breaker<dyn Payments> {
     async fn perform(&self, request: &PaymentRequest) -> Result<PaymentAnswer, PaymentError> {
         let pass = self.gate.enter()?;
         let result = self.inner.perform(request).await;
-        pass.leave(sign(&result, request.unresolved));
+        pass.leave(sign(&result, request.unresolved), result.as_ref().err());
         result
     }
 
     async fn look_up(&self, key: &PaymentKey) -> Result<Option<PaymentAnswer>, PaymentError> {
         let pass = self.gate.enter()?;
         let result = self.inner.look_up(key).await;
-        pass.leave(sign(&result, true));
+        pass.leave(sign(&result, true), result.as_ref().err());
         result
     }
 }
@@ -180,7 +180,7 @@ impl Gate {
         Ok(Pass { gate: self, probe, left: false })
     }
 
-    fn leave(&self, probe: Option<u64>, sign: Sign) {
+    fn leave(&self, probe: Option<u64>, sign: Sign, error: Option<&PaymentError>) {
         let mut phase = self.inner.lock();
         match (&mut *phase, probe) {
             (Phase::Closed(window), None) if sign != Sign::Nothing => {
@@ -191,7 +191,8 @@ impl Gate {
                     && calls >= calls_min.max(1)
                     && f64::from(failures) >= failure_rate * f64::from(calls)
                 {
-                    tracing::warn!(calls, failures, "the payment provider fails; calls are held back");
+                    let reason = error.map(tracing::field::display);
+                    tracing::warn!(calls, failures, reason, "the payment provider fails; calls are held back");
                     *phase = self.open(now);
                 }
             }
@@ -207,7 +208,7 @@ impl Gate {
                         }
                     }
                     Sign::Ill => {
-                        tracing::warn!("the payment provider still fails");
+                        tracing::warn!(reason = error.map(tracing::field::display), "the payment provider still fails");
                         *phase = self.open(self.clock.now());
                     }
                 }
@@ -223,16 +224,16 @@ impl Gate {
 }
 
 impl Pass<'_> {
-    fn leave(mut self, sign: Sign) {
+    fn leave(mut self, sign: Sign, error: Option<&PaymentError>) {
         self.left = true;
-        self.gate.leave(self.probe, sign);
+        self.gate.leave(self.probe, sign, error);
     }
 }
 
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
         if !self.left {
-            self.gate.leave(self.probe, Sign::Nothing);
+            self.gate.leave(self.probe, Sign::Nothing, None);
         }
     }
 }

@@ -1,4 +1,6 @@
-//! Counts calls and measures how long they take.
+//! Counts calls, measures how long they take, and says in the log when they begin to fail and when they work again.
+
+mod trouble;
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use metrics::{Counter, Histogram};
 use ordermill_core::input::PaymentAnswer;
 use ordermill_core::payment::{OperationKind, PaymentKey, PaymentRequest};
 
+use self::trouble::Trouble;
 use crate::mailer::{Mail, MailError, Mailer, Receipt};
 use crate::objects::{ObjectError, Objects};
 use crate::payments::{PaymentError, Payments};
@@ -48,13 +51,16 @@ impl Meter {
     }
 }
 
-/// Measures a gateway under [`CALLS_TOTAL`] and [`CALL_SECONDS`].
+/// Measures a gateway under [`CALLS_TOTAL`] and [`CALL_SECONDS`], and says once in the log, with the reason, that it fails, and once that it
+/// works again.
 ///
 /// The handles are made once, so a recorder has to be installed before. Time is taken from the machine, not from the clock of the
 /// process: it is a measurement, and no decision follows from it.
 pub struct Metered<G: ?Sized> {
     inner: Arc<G>,
     meters: Vec<Meter>,
+    /// One for each operation that may fail while the others work.
+    troubles: Vec<Trouble>,
 }
 
 impl<G: ?Sized> fmt::Debug for Metered<G> {
@@ -62,6 +68,9 @@ impl<G: ?Sized> fmt::Debug for Metered<G> {
         f.debug_struct("Metered").finish_non_exhaustive()
     }
 }
+
+/// Single calls of a payment provider fail now and then, also to be tried on purpose: so many in a row mean something.
+const PAYMENTS_TOLERANCE: u64 = 5;
 
 const PAYMENT_OPERATIONS: [OperationKind; 4] =
     [OperationKind::Authorize, OperationKind::Capture, OperationKind::Void, OperationKind::Refund];
@@ -74,7 +83,16 @@ impl Metered<dyn Payments> {
     pub fn payments(inner: Arc<dyn Payments>) -> Self {
         let operations = PAYMENT_OPERATIONS.map(OperationKind::as_str).into_iter().chain(["look_up"]);
         let meters = operations.map(|operation| Meter::new("payments", operation, &PAYMENT_RESULTS));
-        Self { inner, meters: meters.collect() }
+        Self { inner, meters: meters.collect(), troubles: vec![Trouble::new("payments", None, PAYMENTS_TOLERANCE)] }
+    }
+
+    fn judge(&self, error: Option<&PaymentError>) {
+        match error {
+            None => self.troubles[0].worked(),
+            Some(error @ (PaymentError::Unavailable(_) | PaymentError::Timeout)) => self.troubles[0].failed(1, error),
+            // Nobody was asked; the breaker has told why.
+            Some(PaymentError::BreakerOpen) => {}
+        }
     }
 }
 
@@ -101,6 +119,7 @@ impl Payments for Metered<dyn Payments> {
             OperationKind::Refund => 3,
         };
         self.meters[operation].record(payment_result(result.as_ref().map(Some)), begun);
+        self.judge(result.as_ref().err());
         result
     }
 
@@ -108,6 +127,7 @@ impl Payments for Metered<dyn Payments> {
         let begun = Instant::now();
         let result = self.inner.look_up(key).await;
         self.meters[LOOK_UP].record(payment_result(result.as_ref().map(Option::as_ref)), begun);
+        self.judge(result.as_ref().err());
         result
     }
 }
@@ -118,7 +138,8 @@ impl Metered<dyn Mailer> {
     /// Measures a mailer, as the gateway `mail`.
     #[must_use]
     pub fn mailer(inner: Arc<dyn Mailer>) -> Self {
-        Self { inner, meters: vec![Meter::new("mail", "deliver", &MAIL_RESULTS)] }
+        let meters = vec![Meter::new("mail", "deliver", &MAIL_RESULTS)];
+        Self { inner, meters, troubles: vec![Trouble::new("mail", Some("deliver"), 1)] }
     }
 }
 
@@ -130,17 +151,23 @@ impl Mailer for Metered<dyn Mailer> {
         let results = self.inner.deliver(mails).await;
         let meter = &self.meters[0];
         let mut worst = 0;
+        let mut unavailable = Vec::new();
         for result in &results {
             let result = match result {
                 Ok(_) => 0,
+                // Speaks of the mail, not of the gateway.
                 Err(MailError::Refused(_)) => 1,
-                Err(MailError::Unavailable(_)) => 2,
+                Err(error @ MailError::Unavailable(_)) => {
+                    unavailable.push(error);
+                    2
+                }
             };
             meter.count(result);
             worst = worst.max(result);
         }
         if !results.is_empty() {
             meter.time(worst, begun);
+            self.troubles[0].judge(&unavailable);
         }
         results
     }
@@ -164,8 +191,10 @@ impl Metered<dyn Objects> {
     /// Measures an object store, as the gateway `objects`.
     #[must_use]
     pub fn objects(inner: Arc<dyn Objects>) -> Self {
-        let meters = ["put", "get", "list"].map(|operation| Meter::new("objects", operation, &OBJECT_RESULTS));
-        Self { inner, meters: meters.into() }
+        let operations = ["put", "get", "list"];
+        let meters = operations.map(|operation| Meter::new("objects", operation, &OBJECT_RESULTS));
+        let troubles = operations.map(|operation| Trouble::new("objects", Some(operation), 1));
+        Self { inner, meters: meters.into(), troubles: troubles.into() }
     }
 }
 
@@ -178,7 +207,9 @@ impl Objects for Metered<dyn Objects> {
         let result = |failed| if failed { 2 } else { 0 };
         results.iter().for_each(|written| self.meters[0].count(result(written.is_err())));
         if !results.is_empty() {
-            self.meters[0].time(result(results.iter().any(Result::is_err)), begun);
+            let errors: Vec<_> = results.iter().filter_map(|written| written.as_ref().err()).collect();
+            self.meters[0].time(result(!errors.is_empty()), begun);
+            self.troubles[0].judge(&errors);
         }
         results
     }
@@ -188,6 +219,7 @@ impl Objects for Metered<dyn Objects> {
         let begun = Instant::now();
         let created = self.inner.create(key, data).await;
         self.meters[0].record(if created.is_ok() { 0 } else { 2 }, begun);
+        self.troubles[0].judge(created.as_ref().err().as_slice());
         created
     }
 
@@ -200,6 +232,7 @@ impl Objects for Metered<dyn Objects> {
             Err(_) => 2,
         };
         self.meters[1].record(result, begun);
+        self.troubles[1].judge(found.as_ref().err().as_slice());
         found
     }
 
@@ -207,6 +240,7 @@ impl Objects for Metered<dyn Objects> {
         let begun = Instant::now();
         let found = self.inner.list(prefix).await;
         self.meters[2].record(if found.is_ok() { 0 } else { 2 }, begun);
+        self.troubles[2].judge(found.as_ref().err().as_slice());
         found
     }
 }

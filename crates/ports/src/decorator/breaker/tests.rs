@@ -176,9 +176,9 @@ fn a_late_answer_from_before_does_not_count_as_a_probe() {
     bench.clock.pass(Duration::from_secs(5));
     bench.answers(answer(1));
     bench.call(1, false).unwrap();
-    late_and_well.leave(Sign::Well);
+    late_and_well.leave(Sign::Well, None);
     assert_eq!(bench.breaker.state(), State::HalfOpen, "it took one probe of two");
-    late_and_ill.leave(Sign::Ill);
+    late_and_ill.leave(Sign::Ill, None);
     assert_eq!(bench.breaker.state(), State::HalfOpen);
     bench.call(1, false).unwrap();
     assert_eq!(bench.breaker.state(), State::Closed);
