@@ -143,7 +143,7 @@ fn what_is_due_in_a_partition_that_is_not_open_is_no_reason_to_look_again_at_onc
     let mut state = state(&[0, 1]);
     state.park(1, parked(2, 1), Timestamp::UNIX_EPOCH);
     state.leases[1].as_mut().expect("leased").leaving = Some(Instant::now());
-    let mut nothing = |state: &mut State| match state.next(&feed, 9, Timestamp::UNIX_EPOCH, Instant::now()) {
+    let nothing = |state: &mut State| match state.next(&feed, 9, Timestamp::UNIX_EPOCH, Instant::now()) {
         Next::Nothing(due) => due,
         other => panic!("nothing is to be handed out: {other:?}"),
     };
