@@ -41,22 +41,22 @@ async fn settle(process: &Process, deliveries: Vec<Delivery>) {
     process.run(|shop| async move { shop.settle(deliveries.into_iter().map(Delivery::ack)).await }).await;
 }
 
-/// When a process has its say on what was lost.
+/// When a process has its say on what was lost: before, among or behind the new events.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Say {
     /// As soon as the server is back.
-    BeforeNewEvents,
+    Before,
     /// When there are as many new events as were lost, and it has heard of none.
-    AmongNewEvents,
+    Among,
     /// Not at all; it has added to the new events before it has heard of them, and then loses its connections.
-    BehindNewEvents,
+    Behind,
 }
 
 async fn new_events_arrive(say: Say) {
     let mut installation = Installation::new();
     let slow = |options: &mut Options| {
         options.poll = Duration::from_secs(600);
-        options.listen = say == Say::BeforeNewEvents;
+        options.listen = say == Say::Before;
         options.lease = Duration::from_secs(12);
     };
     let first = installation.start_with(slow).await;
@@ -67,15 +67,15 @@ async fn new_events_arrive(say: Say) {
     let lost = place(&first, LOST).await;
     handed.extend(first.receive_many(ROLE, LOST).await);
     installation.database.execute(LOSE).await;
-    if say == Say::BeforeNewEvents {
+    if say == Say::Before {
         settle(&first, handed.clone()).await;
     }
     let second = installation.start().await;
     orders.extend(place(&second, LOST).await);
     match say {
-        Say::BeforeNewEvents => {}
-        Say::AmongNewEvents => settle(&first, handed).await,
-        Say::BehindNewEvents => {
+        Say::Before => {}
+        Say::Among => settle(&first, handed).await,
+        Say::Behind => {
             orders.extend(place(&first, 1).await);
             installation.database.end_sessions().await;
         }
@@ -91,15 +91,15 @@ async fn new_events_arrive(say: Say) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_word_on_what_was_lost_moves_no_cursor_past_what_is_new() {
-    new_events_arrive(Say::BeforeNewEvents).await;
+    new_events_arrive(Say::Before).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn as_many_new_events_as_were_lost_are_not_taken_for_them() {
-    new_events_arrive(Say::AmongNewEvents).await;
+    new_events_arrive(Say::Among).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_of_its_own_behind_new_ones_do_not_hide_them() {
-    new_events_arrive(Say::BehindNewEvents).await;
+    new_events_arrive(Say::Behind).await;
 }
