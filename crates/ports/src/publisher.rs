@@ -28,17 +28,24 @@ pub struct Announcement {
 
 /// The broker does not have the event, or it is not known whether it has. Publishing it again is safe.
 #[derive(Debug, Clone, Error)]
-#[error("the broker did not take an event: {0}")]
-pub struct PublishError(pub String);
+#[error("the broker did not take an event: {reason}")]
+pub struct PublishError {
+    /// What the broker said, or that it says nothing.
+    pub reason: String,
+    /// Whether the roles have the event all the same, and only readers outside wait for it.
+    pub is_told_to_roles: bool,
+}
 
-/// The broker's answers, one for each event in the order given. They are waited for or not: what was handed over is on its way.
-pub type Answers = Pin<Box<dyn Future<Output = Vec<Result<(), PublishError>>> + Send>>;
+/// The broker's answer to one event. It is waited for or not: what was handed over is on its way.
+pub type Answer = Pin<Box<dyn Future<Output = Result<(), PublishError>> + Send>>;
 
 /// The broker.
 #[async_trait]
 pub trait Publisher: Send + Sync {
-    /// Hands events over, oldest first. Returns as soon as they are on their way in this order, so that what the next call brings
-    /// comes behind them; waits for room where too much is under way. An answer is given only when the broker has the event as
-    /// durably as it keeps anything. Events of one subject stay in their order as long as none of them fails.
-    async fn publish(&self, events: Vec<Announcement>) -> Answers;
+    /// Hands events over, oldest first, and gives the answer of each, in the order given. Returns as soon as they are on their way in
+    /// this order, so that what the next call brings comes behind them; waits a moment, and no longer, for room where too much is under
+    /// way. An answer says yes only when the broker has the event as durably as it keeps anything. It comes in a bounded time: a part of
+    /// the broker that takes nothing fails what is for it, and keeps nothing else waiting. Events of one subject stay in their order as
+    /// long as none of them fails.
+    async fn publish(&self, events: Vec<Announcement>) -> Vec<Answer>;
 }

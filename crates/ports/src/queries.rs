@@ -130,8 +130,9 @@ pub trait Queries: Send + Sync {
     /// All events behind a position, oldest first; empty when there are none yet.
     async fn feed(&self, after: Position, limit: usize) -> Result<Vec<Committed>, QueryError>;
 
-    /// The events at these positions, oldest first; a position without one is passed over. Left as it is, it asks for one after the
-    /// other.
+    /// The events at these positions, oldest first; a position without one is passed over, and so is an event that only a newer program
+    /// can read. [`QueryError::Unreadable`] stands for an event that nobody can. Left as it is, it asks for one after the other, and knows
+    /// of no newer programs.
     async fn events_at(&self, positions: &[Position]) -> Result<Vec<Committed>, QueryError> {
         let mut sorted = positions.to_vec();
         sorted.sort_unstable();

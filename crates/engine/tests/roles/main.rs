@@ -11,5 +11,6 @@ mod notifications;
 mod payments;
 mod reads;
 mod records;
+mod relay;
 mod tracking;
 mod world;

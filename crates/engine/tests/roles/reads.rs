@@ -1,6 +1,6 @@
 //! Reads that fail as a test tells them: of a ledger that is down, and of what is damaged in it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,6 +19,17 @@ use ordermill_ports::Queries;
 use ordermill_ports::queries::{Committed, Counts, Deleted, OrderFilter, Page, Position, QueryError, RecordFilter};
 use parking_lot::Mutex;
 
+/// What is wrong with an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    /// A newer program wrote it.
+    Newer,
+    /// Nobody can read it.
+    Damaged,
+    /// The ledger is down whenever it is asked for alone.
+    Down,
+}
+
 /// The reads of a ledger.
 pub struct Reads {
     pub inner: Arc<MemoryLedger>,
@@ -26,11 +37,13 @@ pub struct Reads {
     pub down: AtomicBool,
     /// What cannot be read though the rest can.
     pub damaged: Mutex<HashSet<Subject>>,
+    /// Events that cannot be read.
+    pub flaws: Mutex<HashMap<Position, Flaw>>,
 }
 
 impl Reads {
     pub fn of(inner: Arc<MemoryLedger>) -> Self {
-        Self { inner, down: AtomicBool::new(false), damaged: Mutex::default() }
+        Self { inner, down: AtomicBool::new(false), damaged: Mutex::default(), flaws: Mutex::default() }
     }
 
     fn look(&self, subject: Subject) -> Result<(), QueryError> {
@@ -105,6 +118,20 @@ impl Queries for Reads {
 
     async fn feed(&self, _: Position, _: usize) -> Result<Vec<Committed>, QueryError> {
         not_asked()
+    }
+
+    async fn events_at(&self, positions: &[Position]) -> Result<Vec<Committed>, QueryError> {
+        let flaws = self.flaws.lock().clone();
+        let has = |flaw| positions.iter().any(|position| flaws.get(position) == Some(&flaw));
+        if positions.len() == 1 && has(Flaw::Down) {
+            return Err(QueryError::Backend("it is down".to_owned()));
+        }
+        if has(Flaw::Damaged) {
+            return Err(QueryError::Unreadable("it is damaged".to_owned()));
+        }
+        let mut found = self.inner.events_at(positions).await?;
+        found.retain(|event| !flaws.contains_key(&event.position));
+        Ok(found)
     }
 
     async fn order_changed(&self, _: OrderId, _: u32) -> Result<Arc<Order>, QueryError> {

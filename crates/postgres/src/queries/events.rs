@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use ordermill_core::event::Subject;
+use ordermill_core::event::{EventType, Subject};
 use ordermill_ports::queries::{Committed, Position};
 use tokio_postgres::Row;
 
@@ -39,11 +39,24 @@ pub(super) async fn feed(client: &Session, after: Position, max: usize) -> Resul
     found.iter().map(committed).collect()
 }
 
-/// The events at these positions, oldest first.
+/// The events at these positions, oldest first, but for those that only a newer program can read.
 pub(super) async fn at(client: &Session, positions: &[Position]) -> Result<Vec<Committed>, StoreError> {
     let positions: Vec<i64> = positions.iter().map(|position| int(position.0)).collect();
     let found = rows(client, &AT, &[&positions]).await?;
-    found.iter().map(committed).collect()
+    let known = found.iter().filter_map(|row| match is_newer(row) {
+        Ok(true) => None,
+        Ok(false) => Some(committed(row)),
+        Err(error) => Some(Err(error)),
+    });
+    known.collect()
+}
+
+/// Whether the event is of a type, or of a version of its type, that this program does not know: one of the next release wrote it.
+fn is_newer(row: &Row) -> Result<bool, StoreError> {
+    // Behind the position: kind of subject, subject, version, type, schema.
+    let (name, schema): (&str, i16) = (get(row, 4)?, get(row, 5)?);
+    let known = EventType::from_name(name).map(EventType::version);
+    Ok(known.is_none_or(|known| u16::try_from(schema).is_ok_and(|schema| schema > known)))
 }
 
 fn committed(row: &Row) -> Result<Committed, StoreError> {
