@@ -4,12 +4,13 @@ use std::error::Error;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
+use rdkafka::{ClientConfig, Statistics};
 
 use crate::error::OpenError;
+use crate::link::Link;
 use crate::options::Options;
 use crate::security;
 use crate::tokens::Keeper;
@@ -27,18 +28,28 @@ pub(crate) async fn configuration(options: &Options) -> Result<ClientConfig, Ope
         // Back soon when the broker is, and not all at once.
         .set("reconnect.backoff.ms", "50")
         .set("reconnect.backoff.max.ms", "1000")
-        .set("socket.keepalive.enable", "true");
+        .set("socket.keepalive.enable", "true")
+        // Among them whether there is a connection.
+        .set("statistics.interval.ms", "1000");
     security::configure(options, &mut config).await?;
     Ok(config)
 }
 
 /// What the client tells goes to our log. A broker that is away is told of by each connection, so this is no error of ours.
 #[derive(Clone)]
-pub(crate) struct Context(Arc<OnceLock<Arc<Keeper>>>);
+pub(crate) struct Context {
+    brokers: Arc<str>,
+    keeper: Arc<OnceLock<Arc<Keeper>>>,
+    link: Arc<Link>,
+}
 
 impl Context {
     pub(crate) fn new(options: &Options) -> Self {
-        Self(Arc::clone(&options.keeper))
+        Self {
+            brokers: options.brokers.as_str().into(),
+            keeper: Arc::clone(&options.keeper),
+            link: Arc::clone(&options.link),
+        }
     }
 
     pub(crate) fn tell(level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -50,18 +61,19 @@ impl Context {
         }
     }
 
-    pub(crate) fn tell_error(error: &KafkaError, reason: &str) {
-        if is_problem(error) {
-            tracing::warn!(%error, reason, "the kafka client has a problem");
-        }
+    pub(crate) fn tell_error(&self, error: &KafkaError, reason: &str) {
+        self.link.tell(error, reason);
     }
-}
 
-/// Whether an error of the client is one. The binding passes each end of a partition on as an error, too, and a reader that keeps up
-/// reaches ends all the time.
-fn is_problem(error: &KafkaError) -> bool {
-    let is_end = |code| code == RDKafkaErrorCode::PartitionEOF;
-    !matches!(error, KafkaError::PartitionEOF(_)) && !error.rdkafka_error_code().is_some_and(is_end)
+    /// Whether something may be told that was not within the last minute.
+    pub(crate) fn may_tell(&self, what: &str) -> bool {
+        self.link.may_tell(what)
+    }
+
+    /// What a client tells of itself, which has somebody that listens all the time.
+    pub(crate) fn hear(&self, statistics: &Statistics) {
+        self.link.hear(&self.brokers, statistics);
+    }
 }
 
 impl ClientContext for Context {
@@ -72,25 +84,14 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        Self::tell_error(&error, reason);
+        self.tell_error(&error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.hear(&statistics);
     }
 
     fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        self.0.get().ok_or("nobody signs tokens")?.token()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_end_of_a_partition_is_no_problem() {
-        // As a callback and as an answer have it.
-        assert!(!is_problem(&KafkaError::Global(RDKafkaErrorCode::PartitionEOF)));
-        assert!(!is_problem(&KafkaError::PartitionEOF(3)));
-        assert!(!is_problem(&KafkaError::MessageConsumption(RDKafkaErrorCode::PartitionEOF)));
-        assert!(is_problem(&KafkaError::Global(RDKafkaErrorCode::AllBrokersDown)));
-        assert!(is_problem(&KafkaError::MessageConsumption(RDKafkaErrorCode::TopicAuthorizationFailed)));
+        self.keeper.get().ok_or("nobody signs tokens")?.token()
     }
 }

@@ -24,7 +24,7 @@ use crate::client::Context;
 use crate::error::OpenError;
 use crate::options::Options;
 use crate::publisher::KafkaPublisher;
-use crate::seat::{Place, Seat};
+use crate::seat::{Alarm, Held, Place, Seat};
 use crate::topics::Topic;
 use callbacks::Callbacks;
 use reader::Reader;
@@ -53,6 +53,7 @@ struct Shared {
     context: Context,
     duplicates: metrics::Counter,
     poisoned: metrics::Counter,
+    held: metrics::Gauge,
     /// Counts what the callbacks were called for.
     served: AtomicU64,
     /// The consumer, for its own callbacks, which get no owned one.
@@ -97,6 +98,7 @@ impl Consumer {
             context: Context::new(options),
             duplicates: metrics::counter!("ordermill_kafka_duplicates_total", "role" => role.as_str()),
             poisoned: metrics::counter!("ordermill_kafka_unreadable_total", "role" => role.as_str()),
+            held: metrics::gauge!("ordermill_kafka_held", "role" => role.as_str()),
             served: AtomicU64::new(0),
             consumer: OnceLock::new(),
             assigned: Mutex::default(),
@@ -157,8 +159,7 @@ fn configuration(role: Role, topics: &[Topic], options: &Options, config: &Clien
         // took 5,000. Four roles that idle cost a broker up to one percent of a core for this. (More than one byte to wait for would
         // halve the fetches under load, and be added to every step of an order that comes alone.)
         .set("fetch.wait.max.ms", "100")
-        .set("fetch.error.backoff.ms", "100")
-        .set("statistics.interval.ms", "1000");
+        .set("fetch.error.backoff.ms", "100");
     config
 }
 
@@ -191,9 +192,31 @@ impl Shared {
             added.expect("a topic's name and an offset that was read are sound");
         }
         if let Err(error) = consumer.commit(&list, mode) {
-            tracing::warn!(role = self.role.as_str(), %error, "offsets could not be committed");
+            self.context.tell_error(&error, "offsets could not be committed");
             self.seat.state.lock().not_told();
         }
+    }
+
+    /// Tells an operator of messages that hold the offsets of their partitions.
+    fn tell_held(&self) {
+        let mut state = self.seat.state.lock();
+        let (count, alarm) = (state.held(), state.alarm(Instant::now()));
+        drop(state);
+        self.held.set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+        let Some(Alarm { count, place: (topic, partition), offset, held }) = alarm else { return };
+        let why = match held {
+            Held::Newer => "only a newer program can read it: give one the partition",
+            Held::Aside(_) => "nobody can read it, and its topic of dead letters does not take it",
+        };
+        tracing::warn!(
+            role = self.role.as_str(),
+            topic = self.topics[topic].name,
+            partition,
+            offset,
+            messages = count,
+            why,
+            "messages hold their partitions' offsets back"
+        );
     }
 
     fn places(&self, list: &TopicPartitionList) -> Vec<Place> {

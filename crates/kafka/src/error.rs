@@ -4,6 +4,8 @@ use ordermill_ports::secrets::SecretError;
 use rdkafka::error::KafkaError;
 use thiserror::Error;
 
+use crate::options::MIN_ISR_DEFAULT;
+
 /// Why the event path cannot be opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
@@ -33,6 +35,29 @@ pub enum OpenError {
         said: String,
         /// What to look at.
         advice: &'static str,
+    },
+    /// The broker does not answer.
+    #[error("the broker at {brokers}: it does not answer: {said}; {advice}")]
+    Silent {
+        /// Its addresses.
+        brokers: String,
+        /// What the client said last.
+        said: String,
+        /// What to look at.
+        advice: &'static str,
+    },
+    /// More copies are asked for than there are brokers.
+    #[error(
+        "the topics cannot be made with {asked} copies of each message: there {} {there} at {brokers}; start as many brokers, or ask for \
+         fewer copies: ?replication={there}&min_isr={}", if *there == 1 { "is" } else { "are" }, MIN_ISR_DEFAULT.min(*there)
+    )]
+    Copies {
+        /// The addresses of the brokers.
+        brokers: String,
+        /// Copies of each message, as asked for.
+        asked: i32,
+        /// Brokers that there are.
+        there: i32,
     },
     /// The client cannot be set up, or the broker refused or did not answer.
     #[error("the broker at {brokers}: {what}")]

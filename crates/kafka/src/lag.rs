@@ -15,6 +15,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::Message as _;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 
 use crate::client::Context;
 use crate::message::{self, Decoded};
@@ -31,6 +32,10 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// How long the client is served before it is asked: it has no thread that does, and may want a token first.
 const SERVE: Duration = Duration::from_millis(10);
 
+/// How often the clients are served between the questions, and until when.
+const ATTEND_EVERY: Duration = Duration::from_secs(1);
+const IDLE_MAX: Duration = Duration::from_secs(60);
+
 /// How long the oldest messages are looked for.
 const LOOK_MAX: Duration = Duration::from_secs(1);
 
@@ -43,12 +48,23 @@ pub(crate) struct Remote {
     config: ClientConfig,
     topics: Topics,
     /// The answers, by role. Held while one is asked for, so that many callers ask once.
-    probes: Mutex<HashMap<Role, Probe>>,
+    probes: Arc<Mutex<Probes>>,
+    /// Serves the clients between the questions.
+    attendant: JoinHandle<()>,
 }
+
+type Probes = HashMap<Role, Probe>;
 
 struct Probe {
     consumer: Arc<BaseConsumer<Onlooker>>,
+    asked: Instant,
     answered: Option<(Instant, Backlog)>,
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        self.attendant.abort();
+    }
 }
 
 /// Looks on: belongs to the group by name alone, and is assigned nothing by it.
@@ -62,7 +78,7 @@ impl ClientContext for Onlooker {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        Context::tell_error(&error, reason);
+        self.0.tell_error(&error, reason);
     }
 
     fn generate_oauth_token(
@@ -76,8 +92,11 @@ impl ClientContext for Onlooker {
 impl ConsumerContext for Onlooker {}
 
 impl Remote {
+    /// Must be called within a runtime.
     pub(crate) fn new(options: Options, config: ClientConfig, topics: Topics) -> Self {
-        Self { options, config, topics, probes: Mutex::default() }
+        let probes = Arc::default();
+        let attendant = tokio::spawn(attend(Arc::clone(&probes)));
+        Self { options, config, topics, probes, attendant }
     }
 
     /// What waits in partitions that are not this process's.
@@ -92,9 +111,10 @@ impl Remote {
             Entry::Occupied(there) => there.into_mut(),
             Entry::Vacant(place) => {
                 let consumer = self.onlooker(role).map_err(|error| BusError(error.to_string()))?;
-                place.insert(Probe { consumer: Arc::new(consumer), answered: None })
+                place.insert(Probe { consumer: Arc::new(consumer), asked: Instant::now(), answered: None })
             }
         };
+        probe.asked = Instant::now();
         if let Some((_, backlog)) = probe.answered.filter(|(at, _)| at.elapsed() < FRESH) {
             return Ok(backlog);
         }
@@ -112,8 +132,33 @@ impl Remote {
         config
             .set("group.id", self.options.group(role.as_str()))
             .set("enable.auto.commit", "false")
+            // Nobody listens all the time.
+            .set("statistics.interval.ms", "0")
             .set("queued.max.messages.kbytes", "64");
         config.create_with_context(Onlooker(Context::new(&self.options)))
+    }
+}
+
+/// Has the clients tell what they have to, which would pile up otherwise, and lets go of those that nobody asks any more.
+async fn attend(probes: Arc<Mutex<Probes>>) {
+    loop {
+        tokio::time::sleep(ATTEND_EVERY).await;
+        // Whoever asks holds this, and serves the client.
+        let Ok(mut probes) = probes.try_lock() else { continue };
+        let idle = probes.extract_if(|_, probe| probe.asked.elapsed() >= IDLE_MAX).map(|(_, probe)| probe);
+        let idle: Vec<Probe> = idle.collect();
+        // One that a caller asked for and went away may still be at work.
+        let free = probes.values().filter(|probe| Arc::strong_count(&probe.consumer) == 1);
+        let mut clients: Vec<_> = free.map(|probe| Arc::clone(&probe.consumer)).collect();
+        let served = tokio::task::spawn_blocking(move || {
+            // A client is closed when it is dropped, and that takes a moment.
+            drop(idle);
+            for client in clients.drain(..) {
+                while client.poll(SERVE).is_some() {}
+            }
+        });
+        // Under the lock, so that nobody asks meanwhile. A client that panics is the asker's to tell of.
+        _ = served.await;
     }
 }
 

@@ -20,6 +20,7 @@ mod error;
 mod iam;
 mod lag;
 mod ledger;
+mod link;
 mod message;
 mod options;
 mod publisher;

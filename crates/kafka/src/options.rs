@@ -9,6 +9,7 @@ use ordermill_core::secret::SecretRef;
 use ordermill_ports::secrets::Secrets;
 
 use crate::error::OpenError;
+use crate::link::Link;
 use crate::tokens::{Keeper, Signer};
 
 /// Partitions of a topic unless told otherwise, as the tracking service has always had.
@@ -20,9 +21,9 @@ const PUBLISHER_PARTITIONS_DEFAULT: i32 = 3;
 /// More partitions than any role has processes to read them.
 const PARTITIONS_MAX: i32 = 1_000;
 
-/// Copies of each message, and how many of them have to be written before it counts as there.
+/// Copies of each message, and how many of them have to be written before it counts as there, where there are so many.
 const REPLICATION_DEFAULT: i32 = 3;
-const MIN_ISR_DEFAULT: i32 = 2;
+pub(crate) const MIN_ISR_DEFAULT: i32 = 2;
 const REPLICATION_MAX: i32 = 32;
 
 /// How long messages are kept.
@@ -53,7 +54,7 @@ pub struct Options {
     pub partitions: Option<i32>,
     /// Copies of each message.
     pub replication: i32,
-    /// Copies that have to be written before a message counts as there.
+    /// Copies that have to be written before a message counts as there; 2 unless told otherwise, and 1 of a single copy.
     pub min_isr: i32,
     /// How long messages are kept.
     pub retention: Duration,
@@ -75,6 +76,8 @@ pub struct Options {
     pub signer: Option<Arc<dyn Signer>>,
     /// Who keeps the tokens, for all clients of these options and of their copies.
     pub(crate) keeper: Arc<OnceLock<Arc<Keeper>>>,
+    /// How all of them stand with the broker.
+    pub(crate) link: Arc<Link>,
     /// How long a process that is silent keeps its partitions.
     pub session: Duration,
 }
@@ -97,10 +100,14 @@ impl Options {
         if !brokers.split(',').all(is_address) {
             return Err(problem("its brokers are HOST:PORT, with commas between them"));
         }
-        let mut options = Self::at(brokers.to_owned());
+        let (mut options, mut has_min_isr) = (Self::at(brokers.to_owned()), false);
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             options.set(key, value)?;
+            has_min_isr |= key == "min_isr";
+        }
+        if !has_min_isr {
+            options.min_isr = MIN_ISR_DEFAULT.min(options.replication);
         }
         options.check()?;
         Ok(options)
@@ -123,6 +130,7 @@ impl Options {
             region: None,
             signer: None,
             keeper: Arc::default(),
+            link: Arc::default(),
             session: SESSION_DEFAULT,
         }
     }
@@ -152,7 +160,9 @@ impl Options {
 
     fn check(&mut self) -> Result<(), OpenError> {
         if self.min_isr > self.replication {
-            return Err(problem("`min_isr` is at most `replication`"));
+            let (min_isr, replication) = (self.min_isr, self.replication);
+            let text = format!("`min_isr` is at most `replication`, and {min_isr} is more than {replication}");
+            return Err(OpenError::Url(text));
         }
         match self.sasl {
             None if self.user.is_some() || self.password.is_some() => Err(problem("`user` and `password` need `sasl`")),

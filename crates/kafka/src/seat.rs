@@ -2,7 +2,11 @@
 //!
 //! Architecture invariant: nothing here is the truth. Lost, the broker delivers it again from the committed offsets.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+mod held;
+mod name;
+mod offsets;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::OnceLock;
 use std::thread::Thread;
 
@@ -11,34 +15,13 @@ use ordermill_ports::bus::Delivery;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// Positions of settled deliveries that are remembered: a relay that was replaced publishes what it had no answer to again, so duplicates
-/// come soon.
-const RECENT_MAX: usize = 64 * 1024;
+use held::Holding;
+pub(crate) use held::{Alarm, Held};
+use name::{Name, Recent};
+use offsets::Part;
 
 /// A partition of a topic: which of the role's topics, and which partition.
 pub(crate) type Place = (usize, i32);
-
-/// A partition that is assigned to this process.
-#[derive(Debug, Default)]
-struct Part {
-    /// The offset behind the last message that was read; `None` before the first.
-    next: Option<i64>,
-    /// Messages that were read and are not dealt with.
-    unsettled: BTreeSet<i64>,
-    /// The offset that the broker was last told.
-    committed: Option<i64>,
-    /// Where the partition ended when the client last said so.
-    end: i64,
-    /// Whether everything that it held at some moment since the assignment was read.
-    is_end_reached: bool,
-}
-
-impl Part {
-    /// Everything before this offset is dealt with.
-    fn watermark(&self) -> Option<i64> {
-        self.unsettled.first().copied().or(self.next)
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -84,8 +67,10 @@ pub(crate) enum Claim {
 pub(crate) struct Bounds {
     /// Messages that wait: with so many, no more are read.
     pub(crate) waiting_max: usize,
-    /// Messages in all, those with a receiver among them.
+    /// Messages in all, those with a receiver among them, and those that hold their offsets back.
     pub(crate) all_max: usize,
+    /// Bytes of messages that are to be put aside: with so many, no more are read.
+    pub(crate) aside_bytes_max: usize,
     /// Room that has to come back before a reader that found none is woken.
     pub(crate) room_min: usize,
 }
@@ -98,6 +83,8 @@ impl Default for Bounds {
             waiting_max: 2 * 1024,
             // A delivery that takes long holds back no other until so many are with the role: some 200 bytes each.
             all_max: 32 * 1024,
+            // Sixteen of the largest messages that a broker takes, unless told otherwise.
+            aside_bytes_max: 16 * 1024 * 1024,
             // An eighth of what waits: the reader is woken once for so many messages, and the role has the rest to do meanwhile.
             room_min: 256,
         }
@@ -109,12 +96,12 @@ impl Default for Bounds {
 pub(crate) struct State {
     bounds: Bounds,
     parts: HashMap<Place, Part>,
-    entries: BTreeMap<u64, Entry>,
-    waiting: VecDeque<u64>,
-    back: VecDeque<u64>,
-    recent: HashSet<u64>,
-    recent_order: VecDeque<u64>,
-    from_ledger: HashMap<u64, FromLedger>,
+    entries: BTreeMap<Name, Entry>,
+    waiting: VecDeque<Name>,
+    back: VecDeque<Name>,
+    recent: Recent,
+    from_ledger: HashMap<Name, FromLedger>,
+    held: Holding,
     is_assigned: bool,
     /// Whether the reader found no room, and is to be woken.
     wants_room: bool,
@@ -165,6 +152,17 @@ impl Seat {
             self.wake_reader();
         }
     }
+
+    /// A message that nobody can read is where it can be looked at.
+    pub(crate) fn put_aside(&self, place: Place, offset: i64) {
+        let mut state = self.state.lock();
+        state.settle_offset(place, offset);
+        let has_room = state.has_room_again();
+        drop(state);
+        if has_room {
+            self.wake_reader();
+        }
+    }
 }
 
 impl State {
@@ -180,68 +178,27 @@ impl State {
     pub(crate) fn revoke(&mut self, places: &[Place]) {
         for place in places {
             self.parts.remove(place);
+            self.held.release_all(*place);
         }
         let Self { parts, entries, waiting, back, .. } = self;
         entries.retain(|_, entry| parts.contains_key(&entry.place));
-        waiting.retain(|position| entries.contains_key(position));
-        back.retain(|position| entries.contains_key(position));
+        waiting.retain(|name| entries.contains_key(name));
+        back.retain(|name| entries.contains_key(name));
         // The next assignment, also one of nothing, is under way.
         self.is_assigned = !self.parts.is_empty();
     }
 
-    /// Whether a partition is this process's.
-    pub(crate) fn has(&self, place: Place) -> bool {
-        self.parts.contains_key(&place)
-    }
-
-    /// The partitions that are this process's.
-    pub(crate) fn places(&self) -> HashSet<Place> {
-        self.parts.keys().copied().collect()
-    }
-
-    /// How many partitions are.
-    pub(crate) fn assigned(&self) -> usize {
-        self.parts.len()
-    }
-
-    /// The end of a partition was reached.
-    pub(crate) fn end_reached(&mut self, place: Place) {
-        if let Some(part) = self.parts.get_mut(&place) {
-            part.is_end_reached = true;
-        }
-    }
-
-    /// Whether the group has said which partitions are this process's, and all that they held was read.
-    pub(crate) fn is_caught_up(&self) -> bool {
-        self.is_assigned && self.parts.values().all(|part| part.is_end_reached)
-    }
-
-    /// Takes in a message that says nothing to the role.
-    pub(crate) fn pass(&mut self, place: Place, offset: i64) {
-        if let Some(part) = self.parts.get_mut(&place) {
-            part.next = Some(offset + 1);
-        }
-    }
-
-    /// Takes in a message that holds the offset until [`Self::settle_offset`].
-    pub(crate) fn hold(&mut self, place: Place, offset: i64) {
-        if let Some(part) = self.parts.get_mut(&place) {
-            part.next = Some(offset + 1);
-            part.unsettled.insert(offset);
-        }
-    }
-
     /// Takes in a delivery. `false` when it is a duplicate: it is dropped.
     pub(crate) fn take(&mut self, place: Place, offset: i64, delivery: Delivery) -> bool {
-        let position = delivery.position.0;
+        let name = Name::of(&delivery);
         self.pass(place, offset);
-        if self.recent.contains(&position) || self.entries.contains_key(&position) {
+        if self.recent.contains(name) || self.entries.contains_key(&name) {
             return false;
         }
         let Some(part) = self.parts.get_mut(&place) else { return false };
         part.unsettled.insert(offset);
-        self.entries.insert(position, Entry { delivery, place, offset, stage: Stage::Waiting, is_settling: false });
-        self.waiting.push_back(position);
+        self.entries.insert(name, Entry { delivery, place, offset, stage: Stage::Waiting, is_settling: false });
+        self.waiting.push_back(name);
         true
     }
 
@@ -249,8 +206,8 @@ impl State {
     pub(crate) fn hand_out(&mut self, max: usize) -> Vec<Delivery> {
         let mut deliveries = Vec::new();
         while deliveries.len() < max {
-            let Some(position) = self.back.pop_front().or_else(|| self.waiting.pop_front()) else { break };
-            if let Some(entry) = self.entries.get_mut(&position).filter(|entry| entry.stage != Stage::Handed) {
+            let Some(name) = self.back.pop_front().or_else(|| self.waiting.pop_front()) else { break };
+            if let Some(entry) = self.entries.get_mut(&name).filter(|entry| entry.stage != Stage::Handed) {
                 entry.stage = Stage::Handed;
                 deliveries.push(entry.delivery.clone());
             }
@@ -261,18 +218,18 @@ impl State {
     /// The ledger's bus handed these out.
     pub(crate) fn handed_by_ledger(&mut self, deliveries: &[Delivery]) {
         let handed =
-            |delivery: &Delivery| (delivery.position.0, FromLedger { tries: delivery.tries, is_settling: false });
+            |delivery: &Delivery| (Name::of(delivery), FromLedger { tries: delivery.tries, is_settling: false });
         self.from_ledger.extend(deliveries.iter().map(handed));
     }
 
     /// Puts a delivery back. `false` when it is not of the broker's.
     pub(crate) fn give_back(&mut self, delivery: &Delivery) -> bool {
-        let position = delivery.position.0;
-        match self.entries.get_mut(&position) {
+        let name = Name::of(delivery);
+        match self.entries.get_mut(&name) {
             Some(entry) if delivery.tries == 0 => {
                 if entry.stage == Stage::Handed {
                     entry.stage = Stage::Back;
-                    self.back.push_back(position);
+                    self.back.push_back(name);
                 }
                 true
             }
@@ -282,24 +239,24 @@ impl State {
 
     /// Puts back everything that is handed out.
     pub(crate) fn reclaim(&mut self) {
-        for (position, entry) in self.entries.iter_mut().filter(|(_, entry)| entry.stage == Stage::Handed) {
+        for (name, entry) in self.entries.iter_mut().filter(|(_, entry)| entry.stage == Stage::Handed) {
             entry.stage = Stage::Back;
-            self.back.push_back(*position);
+            self.back.push_back(*name);
         }
     }
 
     /// Begins to settle a delivery: whose word it is. Each is settled once at a time.
     pub(crate) fn claim(&mut self, delivery: &Delivery) -> Claim {
-        let position = delivery.position.0;
+        let name = Name::of(delivery);
         // Both can have it, as a duplicate may come by the broker while it is redriven: then the role has a word on each.
-        if let Some(from) = self.from_ledger.get_mut(&position)
+        if let Some(from) = self.from_ledger.get_mut(&name)
             && from.tries == delivery.tries
             && !std::mem::replace(&mut from.is_settling, true)
         {
             return Claim::Ledger;
         }
         let is_out = |entry: &&mut Entry| entry.stage != Stage::Waiting && delivery.tries == 0;
-        if let Some(entry) = self.entries.get_mut(&position).filter(is_out)
+        if let Some(entry) = self.entries.get_mut(&name).filter(is_out)
             && !std::mem::replace(&mut entry.is_settling, true)
         {
             return Claim::Broker;
@@ -309,101 +266,54 @@ impl State {
 
     /// The settlement is in the ledger.
     pub(crate) fn settled(&mut self, delivery: &Delivery, claim: Claim) {
-        let position = delivery.position.0;
+        let name = Name::of(delivery);
         match claim {
             Claim::Void => {}
             Claim::Ledger => {
-                if self.from_ledger.get(&position).is_some_and(|from| from.tries == delivery.tries && from.is_settling)
-                {
-                    self.from_ledger.remove(&position);
+                if self.from_ledger.get(&name).is_some_and(|from| from.tries == delivery.tries && from.is_settling) {
+                    self.from_ledger.remove(&name);
                 }
             }
             Claim::Broker => {
                 // Gone where the partition was revoked meanwhile; then it comes again elsewhere, and changes nothing.
-                if let Some(entry) = self.entries.remove(&position) {
+                if let Some(entry) = self.entries.remove(&name) {
                     self.settle_offset(entry.place, entry.offset);
                 }
-                self.remember(position);
+                self.recent.add(name);
             }
         }
     }
 
     /// The settlement is not in the ledger.
     pub(crate) fn not_settled(&mut self, delivery: &Delivery, claim: Claim) {
-        let position = delivery.position.0;
+        let name = Name::of(delivery);
         match claim {
             Claim::Void => {}
             Claim::Ledger => {
-                if let Some(from) = self.from_ledger.get_mut(&position).filter(|from| from.tries == delivery.tries) {
+                if let Some(from) = self.from_ledger.get_mut(&name).filter(|from| from.tries == delivery.tries) {
                     from.is_settling = false;
                 }
             }
             Claim::Broker => {
-                if let Some(entry) = self.entries.get_mut(&position) {
+                if let Some(entry) = self.entries.get_mut(&name) {
                     entry.is_settling = false;
                 }
             }
         }
     }
 
-    /// The message at this offset is dealt with.
-    pub(crate) fn settle_offset(&mut self, place: Place, offset: i64) {
-        if let Some(part) = self.parts.get_mut(&place) {
-            part.unsettled.remove(&offset);
-        }
-    }
-
-    fn remember(&mut self, position: u64) {
-        if self.recent.insert(position) {
-            self.recent_order.push_back(position);
-        }
-        while self.recent_order.len() > RECENT_MAX {
-            let Some(oldest) = self.recent_order.pop_front() else { break };
-            self.recent.remove(&oldest);
-        }
-    }
-
     /// Whether this event has reached the role in this process, or has been settled by it not long ago.
     pub(crate) fn knows(&self, position: u64) -> bool {
-        self.recent.contains(&position) || self.entries.contains_key(&position)
-    }
-
-    /// Offsets that the broker is to be told: those that have moved, of all partitions or of these.
-    pub(crate) fn offsets(&self, only: Option<&[Place]>) -> Vec<(Place, i64)> {
-        let of_interest = |place: &Place| only.is_none_or(|only| only.contains(place));
-        let moved = |(place, part): (&Place, &Part)| {
-            let watermark = part.watermark()?;
-            (part.committed != Some(watermark)).then_some((*place, watermark))
-        };
-        self.parts.iter().filter(|(place, _)| of_interest(place)).filter_map(moved).collect()
-    }
-
-    /// The broker is told these offsets.
-    pub(crate) fn told(&mut self, offsets: &[(Place, i64)]) {
-        for (place, offset) in offsets {
-            if let Some(part) = self.parts.get_mut(place) {
-                part.committed = Some(*offset);
-            }
-        }
-    }
-
-    /// The broker did not take offsets: they are told again.
-    pub(crate) fn not_told(&mut self) {
-        for part in self.parts.values_mut() {
-            part.committed = None;
-        }
-    }
-
-    /// The client says where a partition ends.
-    pub(crate) fn end(&mut self, place: Place, end: i64) {
-        if let Some(part) = self.parts.get_mut(&place) {
-            part.end = end;
-        }
+        self.recent.has(position) || self.entries.range(Name::all_at(position)).next().is_some()
     }
 
     fn free(&self) -> usize {
-        let Bounds { waiting_max, all_max, .. } = self.bounds;
-        waiting_max.saturating_sub(self.waiting.len()).min(all_max.saturating_sub(self.entries.len()))
+        let Bounds { waiting_max, all_max, aside_bytes_max, .. } = self.bounds;
+        if self.held.aside_bytes() >= aside_bytes_max {
+            return 0;
+        }
+        let all = self.entries.len() + self.held.count();
+        waiting_max.saturating_sub(self.waiting.len()).min(all_max.saturating_sub(all))
     }
 
     /// How many deliveries may be taken in. The reader that is told none is woken when there is room again.

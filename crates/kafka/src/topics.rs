@@ -74,6 +74,7 @@ impl Topics {
         if !is_administrator {
             refuse_missing(&missing)?;
         }
+        refuse_copies(options, &metadata, &missing)?;
         let admin: AdminClient<Context> =
             config.create_with_context(Context::new(options)).map_err(failed("the client cannot be set up"))?;
         create(&admin, options, &missing).await.map_err(failed("topics cannot be created"))?;
@@ -121,6 +122,15 @@ fn refuse_missing(missing: &[&Plan]) -> Result<(), OpenError> {
         all.join(", ")
     );
     Err(OpenError::Topic { topic: first.name.clone(), problem })
+}
+
+/// Topics are made with no more copies than there are brokers.
+fn refuse_copies(options: &Options, metadata: &Metadata, missing: &[&Plan]) -> Result<(), OpenError> {
+    let there = i32::try_from(metadata.brokers().len()).unwrap_or(i32::MAX);
+    if missing.is_empty() || options.replication <= there {
+        return Ok(());
+    }
+    Err(OpenError::Copies { brokers: options.brokers.clone(), asked: options.replication, there })
 }
 
 async fn create(admin: &AdminClient<Context>, options: &Options, plans: &[&Plan]) -> Result<(), KafkaError> {

@@ -60,6 +60,15 @@ fn describe_roles() {
     );
     describe_counter!("ordermill_kafka_duplicates_total", "Messages that a role had settled before and dropped.");
     describe_counter!("ordermill_kafka_unreadable_total", "Messages that a role could not read and set aside.");
+    describe_gauge!(
+        "ordermill_kafka_connected",
+        "1 while this process has a connection to the broker, 0 while it has none."
+    );
+    describe_gauge!(
+        "ordermill_kafka_held",
+        Unit::Count,
+        "Messages that hold the offsets of a role's partitions: only a newer program reads them, or they cannot be set aside."
+    );
 }
 
 fn describe_surroundings() {

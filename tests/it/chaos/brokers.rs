@@ -37,6 +37,22 @@ async fn assert_takes_orders(front: &Shop, load: &Load, round: &str) -> Order {
     order
 }
 
+/// Processes that live through every outage.
+const WITNESSES: [&str; 2] = ["till-1", "front-1"];
+
+async fn until_felt(plant: &Plant, outages: usize) {
+    for process in WITNESSES {
+        until("it has felt that", async || plant.log(process).matches("the broker is gone").count() == outages).await;
+    }
+}
+
+/// What a process tells of two outages is a handful of lines, however many clients it has.
+fn assert_told_once(log: &str) {
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("kafka") || line.contains("broker")).collect();
+    let back = told.iter().filter(|line| line.contains("the broker answers again")).count();
+    assert!(back == 1 && told.len() <= 12, "{back} times back: {told:#?}");
+}
+
 async fn place(front: &Shop, name: &str) -> Order {
     let mut order = Shop::order("P1", 1);
     order["order_ref"] = format!("without-{name}").into();
@@ -67,11 +83,14 @@ async fn the_broker_may_be_killed_and_orders_are_taken_all_the_while() {
     load.after_more(25).await;
     block_in_place(|| broker.kill(0));
     more.push(assert_takes_orders(&plant.front(), &load, "a while").await);
+    until_felt(&plant, 1).await;
     block_in_place(|| broker.revive(0));
     more.extend(probe(&plant, "back", 10).await);
     load.after_more(25).await;
     block_in_place(|| broker.kill(0));
     more.push(assert_takes_orders(&plant.front(), &load, "for long").await);
+    until_felt(&plant, 2).await;
+    WITNESSES.into_iter().for_each(|process| assert_told_once(&plant.log(process)));
     let mut orders = load.finish().await;
     // Processes come and go meanwhile: one that only takes orders starts, too.
     block_in_place(|| plant.terminate("till-2"));
@@ -143,10 +162,13 @@ async fn a_process_may_be_cut_off_from_the_broker_and_not_from_the_ledger() {
         network.set(weather);
         // The other till does its work meanwhile.
         more.extend(probe(&plant, name, 12).await);
+        if weather == Weather::Down {
+            until("it has felt that", async || plant.log("till-1").contains("the broker is gone")).await;
+        }
         network.set(Weather::Clear);
         load.after_more(15).await;
     }
-    until("it has felt that", async || plant.log("till-1").contains("the kafka client has a problem")).await;
+    until("and that it is over", async || plant.log("till-1").contains("the broker answers again")).await;
     // It is back: there is nobody else.
     block_in_place(|| plant.terminate("till-2"));
     more.extend(probe(&plant, "alone", 12).await);

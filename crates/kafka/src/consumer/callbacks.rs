@@ -44,13 +44,14 @@ impl ClientContext for Callbacks {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        Context::tell_error(&error, reason);
+        self.0.context.tell_error(&error, reason);
     }
 
-    /// Where the partitions end.
+    /// Where the partitions end, and whether there is a connection.
     fn stats(&self, statistics: Statistics) {
         self.count();
         let shared = &self.0;
+        shared.context.hear(&statistics);
         let mut state = shared.seat.state.lock();
         for (index, topic) in shared.topics.iter().enumerate() {
             let Some(found) = statistics.topics.get(&topic.name) else { continue };

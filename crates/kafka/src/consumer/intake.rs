@@ -9,7 +9,7 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message as _, OwnedHeaders
 
 use super::Shared;
 use crate::message::{self, Decoded, Poison};
-use crate::seat::Place;
+use crate::seat::{Held, Place};
 
 /// Waits between tries to put an unreadable message aside.
 const ASIDE_PAUSE: Duration = Duration::from_secs(1);
@@ -60,9 +60,10 @@ impl Shared {
                 },
                 What::Other => state.pass(place, offset),
                 // Its offset is held back until a newer program has the partition: that one finds it.
-                What::Newer => state.hold(place, offset),
+                What::Newer => state.hold(place, offset, Held::Newer),
                 What::Unreadable { message, reason } => {
-                    state.hold(place, offset);
+                    let bytes = message.payload().map_or(0, <[u8]>::len) + message.key().map_or(0, <[u8]>::len);
+                    state.hold(place, offset, Held::Aside(bytes));
                     unreadable.push((message, reason));
                 }
             }
@@ -102,11 +103,15 @@ impl Shared {
         let shared = Arc::clone(self);
         self.runtime.spawn(async move {
             let dead_letters = &shared.topics[place.0].dead_letters;
-            while !shared.stop.load(Ordering::Acquire) {
+            // Whoever has the partition next finds the message there.
+            while !shared.stop.load(Ordering::Acquire) && shared.seat.state.lock().holds(place, offset) {
                 let (key, value) = (message.key(), message.payload());
                 match shared.publisher.set_aside(dead_letters, key, value, headers.clone()).await {
-                    Ok(()) => return shared.seat.state.lock().settle_offset(place, offset),
-                    Err(error) => tracing::warn!(role = shared.role.as_str(), %error, "an unreadable message is not put aside yet"),
+                    Ok(()) => return shared.seat.put_aside(place, offset),
+                    Err(error) if shared.context.may_tell("aside") => {
+                        tracing::warn!(role = shared.role.as_str(), %error, "an unreadable message is not put aside yet");
+                    }
+                    Err(_) => {}
                 }
                 tokio::time::sleep(ASIDE_PAUSE).await;
             }

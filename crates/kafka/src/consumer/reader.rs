@@ -60,6 +60,7 @@ impl Reader {
             let has_more = self.read_round();
             if told.elapsed() >= COMMIT_INTERVAL {
                 self.shared.tell(&self.consumer, None, CommitMode::Async);
+                self.shared.tell_held();
                 told = Instant::now();
             }
             if !has_more {
@@ -147,7 +148,8 @@ impl Reader {
         self.shared.take_in(source.place, messages, is_end_reached)
     }
 
+    /// Of an error that the client has its callback called for, too, so that it is told already.
     fn cannot_read(&self, error: &KafkaError) {
-        tracing::warn!(role = self.shared.role.as_str(), %error, "messages could not be read");
+        tracing::debug!(role = self.shared.role.as_str(), %error, "messages could not be read");
     }
 }

@@ -19,6 +19,16 @@ fn a_plain_url_has_the_defaults_of_the_systems() {
 }
 
 #[test]
+fn what_has_to_be_written_follows_the_number_of_copies() {
+    let min_isr = |query: &str| Options::from_url(&format!("kafka://b:1?{query}")).expect("it is sound").min_isr;
+    assert_eq!(
+        [min_isr(""), min_isr("replication=1"), min_isr("replication=2"), min_isr("replication=5")],
+        [2, 1, 2, 2]
+    );
+    assert_eq!([min_isr("min_isr=1"), min_isr("min_isr=3&replication=3")], [1, 3]);
+}
+
+#[test]
 fn every_option_is_read() {
     let url = "kafka://b:9096?prefix=north.1&partitions=12&replication=2&min_isr=1&retention=36h&session=6s&sasl=scram-sha-512&\
                user=shop&password=env:KAFKA_PASSWORD&tls_roots=/etc/ca.pem";
@@ -44,7 +54,8 @@ fn what_is_wrong_is_said_and_no_secret_with_it() {
     assert!(refused("kafka://b:1?passwort=hunter2").contains("\"passwort\" is no option"));
     assert!(refused("kafka://b:1?partitions=0").contains("from 1 to 1000"));
     assert!(refused("kafka://b:1?retention=7").contains("unit"));
-    assert!(refused("kafka://b:1?replication=1").contains("at most"));
+    assert!(refused("kafka://b:1?replication=1&min_isr=2").contains("at most `replication`, and 2 is more than 1"));
+    assert!(refused("kafka://b:1?min_isr=4").contains("4 is more than 3"));
     assert!(refused("kafka://b:1?user=shop").contains("need `sasl`"));
     assert!(refused("kafka://b:1?sasl=scram-sha-256&user=shop").contains("needs `user` and `password`"));
     assert!(refused("kafka://b:1?sasl=msk-iam").contains("region"));

@@ -130,6 +130,26 @@ fn duplicates_are_dropped() {
 }
 
 #[test]
+fn another_event_in_the_place_of_one_that_was_lost_is_no_duplicate() {
+    let mut state = state(&[1, 2]);
+    state.hand_out(1);
+    settle(&mut state, &delivery(1, 0));
+    // The server that took over did not have what was decided last, and gave the positions to others.
+    let (other, again) = (delivery(70, 0).subject, delivery(2, 0).subject);
+    let (first, second) =
+        (Delivery { subject: other, ..delivery(1, 0) }, Delivery { version: 2, subject: again, ..delivery(2, 0) });
+    assert!(state.take(A, 12, first.clone()), "its like is settled");
+    assert!(state.take(A, 13, second.clone()), "its like waits");
+    assert!(!state.take(A, 14, first.clone()) && !state.take(A, 15, second.clone()), "these are");
+    assert_eq!(state.hand_out(5), [delivery(2, 0), first.clone(), second.clone()]);
+    for delivery in [delivery(2, 0), first.clone(), second] {
+        settle(&mut state, &delivery);
+    }
+    assert_eq!(watermark(&state, A), Some(16));
+    assert!(!state.take(A, 16, first) && state.knows(1) && !state.knows(3));
+}
+
+#[test]
 fn what_is_revoked_is_dropped() {
     let mut state = state(&[1, 2, 3]);
     assert!(state.take(B, 70, delivery(9, 0)));
@@ -150,7 +170,7 @@ fn what_is_revoked_is_dropped() {
 #[test]
 fn an_unreadable_message_holds_its_offset_alone() {
     let mut state = state(&[1]);
-    state.hold(A, 11);
+    state.hold(A, 11, Held::Newer);
     assert!(state.take(A, 12, delivery(3, 0)));
     for delivery in state.hand_out(5) {
         settle(&mut state, &delivery);
@@ -158,6 +178,43 @@ fn an_unreadable_message_holds_its_offset_alone() {
     assert_eq!(watermark(&state, A), Some(11));
     state.settle_offset(A, 11);
     assert_eq!(watermark(&state, A), Some(13));
+}
+
+#[test]
+fn what_is_held_takes_room_until_it_is_put_aside_or_anothers() {
+    let mut state = state(&[1, 2]);
+    state.bounds = Bounds { waiting_max: 9, all_max: 6, room_min: 1, aside_bytes_max: 100 };
+    state.hold(A, 12, Held::Newer);
+    state.hold(B, 70, Held::Aside(99));
+    assert_eq!((state.room(), state.held()), (2, 2));
+    state.hold(B, 71, Held::Aside(1));
+    assert_eq!(state.room(), 0, "of bytes");
+    state.settle_offset(B, 71);
+    assert!(state.has_room_again());
+    state.hold(A, 13, Held::Newer);
+    state.hold(A, 14, Held::Newer);
+    assert_eq!(state.room(), 0, "of messages");
+    assert!(state.holds(B, 70) && !state.holds(B, 71));
+    state.revoke(&[B]);
+    assert!(state.has_room_again() && !state.holds(B, 70));
+    assert_eq!((state.room(), state.held()), (1, 3));
+}
+
+#[test]
+fn a_message_that_is_held_for_long_is_told_of() {
+    let mut state = state(&[]);
+    let now = Instant::now();
+    let after = |seconds| now + Duration::from_secs(seconds);
+    state.hold(A, 10, Held::Newer);
+    assert_eq!(state.alarm(after(5)), None, "it may be put aside");
+    let told = state.alarm(after(60)).expect("it is held for long");
+    assert_eq!((told.count, told.place, told.offset, told.held), (1, A, 10, Held::Newer));
+    assert_eq!(state.alarm(after(120)), None, "that is known");
+    assert!(state.alarm(after(900)).is_some(), "and may be forgotten");
+    state.settle_offset(A, 10);
+    assert_eq!(state.alarm(after(901)), None);
+    state.hold(A, 11, Held::Aside(1));
+    assert_eq!(state.alarm(after(960)).map(|told| told.held), Some(Held::Aside(1)), "another");
 }
 
 #[test]
@@ -177,7 +234,7 @@ fn the_backlog_is_what_is_not_dealt_with() {
 /// Room for four that wait, and six in all.
 fn full() -> State {
     let mut state = state(&[1, 2, 3, 4]);
-    state.bounds = Bounds { waiting_max: 4, all_max: 6, room_min: 2 };
+    state.bounds = Bounds { waiting_max: 4, all_max: 6, room_min: 2, ..Bounds::default() };
     assert_eq!(state.room(), 0);
     state
 }

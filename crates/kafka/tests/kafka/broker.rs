@@ -92,6 +92,15 @@ async fn topics_that_would_keep_too_little_are_refused() {
     assert!(said.contains("with 1 copies written, and 2 are asked for"), "{said}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn more_copies_than_brokers_are_refused_with_the_way_out() {
+    let place = Place::with("partitions=1");
+    let Err(error) = ordermill_kafka::KafkaPublisher::open(place.options()).await else { panic!("it is taken") };
+    let said = error.to_string();
+    assert!(said.contains("3 copies of each message: there is 1 at"), "{said}");
+    assert!(said.contains("?replication=1&min_isr=1"), "{said}");
+}
+
 #[test]
 fn a_cluster_ends_with_whoever_started_it() {
     let cluster = Cluster::single();
