@@ -11,7 +11,7 @@ pub(crate) struct Meters {
     pub(crate) commit_seconds: Histogram,
     pub(crate) commit_inputs: Histogram,
     pub(crate) commit_failures: Counter,
-    /// Of all processes together, as of the last commit here.
+    /// Of all processes together, as of the last commit here or the last look at the feed.
     pub(crate) undecided: Gauge,
     confirmed: Counter,
     rejected: Counter,

@@ -1,6 +1,8 @@
 //! A process with some roles: what it opens, and where it listens.
 
-use super::installation::start_roles;
+use std::time::{Duration, Instant};
+
+use super::installation::{Installation, start_roles};
 use crate::support::{Server, Shop, ordermill};
 
 #[tokio::test]
@@ -24,6 +26,28 @@ async fn a_process_without_the_interface_can_be_watched_and_nothing_else() {
         assert!(!left.iter().any(|file| file == name), "{name} belongs to a role that does not run: {left:?}");
     }
     assert!(server.terminate().success());
+}
+
+#[tokio::test]
+async fn undecided_orders_are_counted_also_where_nothing_is_committed() {
+    let installation = Installation::new();
+    let (first, idle) = (installation.start("first", &["api"]), installation.start("idle", &["api"]));
+    let shop = Shop::of(&first);
+    shop.stock_product("P1", 1_000, 10).await;
+    // Nobody runs the roles that would decide them.
+    for _ in 0..2 {
+        assert_eq!(shop.post("/v1/orders", Shop::order("P1", 1)).await.status, 202);
+    }
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let idle = Shop::of(&idle);
+    loop {
+        let metrics = idle.get("/metrics").await.text;
+        if metrics.lines().any(|line| line == "ordermill_undecided_orders 2") {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{metrics}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 #[test]

@@ -81,6 +81,7 @@ fn load_shared(conn: &Connection, options: &Options) -> Result<Shared, StoreErro
         ended: false.into(),
         end: tokio::sync::Notify::new(),
     };
+    shared.meters.undecided.set(undecided as f64);
     load_open_orders(conn, &shared)?;
     bus::load_parked(conn, &shared)?;
     Ok(shared)
