@@ -12,6 +12,23 @@ pub(crate) const PORT_DEFAULT: u16 = 5432;
 /// Nobody said no: there was no answer, or none that could be understood.
 const NO_ANSWER: &str = "is the server running there, and does it speak TLS where `sslmode` asks for it?";
 
+/// The server asks for a password, or does not take the one it got.
+const PASSWORD: &str = "the ledger's URL says where the password is: `?password=env:NAME` or `?password=file:PATH`";
+
+/// The name of the host leads nowhere.
+const NO_HOST: &str = "is the host's name spelt as it should be?";
+
+/// What can be done where the server itself did not say no.
+fn of_no_answer(error: &tokio_postgres::Error) -> &'static str {
+    // Neither has a kind of its own that could be asked for.
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    match &*cause {
+        "password missing" => PASSWORD,
+        cause if cause.starts_with("failed to lookup address") => NO_HOST,
+        _ => NO_ANSWER,
+    }
+}
+
 impl Options {
     /// Which database of which server, for messages: `PostgreSQL on db:5432, database "orders", schema "ordermill"`.
     #[must_use]
@@ -37,17 +54,15 @@ impl OpenError {
             Self::Store(StoreError::TimedOut) => return Some(NO_ANSWER),
             _ => return None,
         };
-        let Some(code) = error.code() else { return Some(NO_ANSWER) };
+        let Some(code) = error.code() else { return Some(of_no_answer(error)) };
         let advice = [
             (SqlState::INVALID_CATALOG_NAME, "make the database first, with `createdb`"),
-            (
-                SqlState::INVALID_PASSWORD,
-                "the ledger's URL says where the password is: `?password=env:NAME` or `?password=file:PATH`",
-            ),
+            (SqlState::INVALID_PASSWORD, PASSWORD),
             (SqlState::INVALID_AUTHORIZATION_SPECIFICATION, "the server's pg_hba.conf says who is let in, and how"),
             (
                 SqlState::INSUFFICIENT_PRIVILEGE,
-                "the user needs the right to make a schema, or one of their own: `CREATE SCHEMA … AUTHORIZATION …`",
+                "the user needs the right to make a schema, or one of their own: `CREATE SCHEMA … AUTHORIZATION …`; \
+                 or all rights on the one that is there",
             ),
             (
                 SqlState::TOO_MANY_CONNECTIONS,

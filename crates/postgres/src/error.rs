@@ -28,14 +28,22 @@ pub enum OpenError {
         /// The newest version this program knows.
         known: i32,
     },
-    /// It is not there, or was written by an older program and not brought up to date.
+    /// It is not there.
+    #[error(
+        "there is no ledger in the schema {schema:?}; is that its name? `?schema=` in the ledger's URL says which one it is"
+    )]
+    Absent {
+        /// The PostgreSQL schema.
+        schema: String,
+    },
+    /// It was written by an older program and not brought up to date.
     #[error(
         "the schema {schema:?} is of version {found}; this program reads version {known}: let it open the ledger once"
     )]
     Older {
         /// The PostgreSQL schema.
         schema: String,
-        /// Its version; 0 when there is none.
+        /// Its version.
         found: i32,
         /// The version this program reads.
         known: i32,

@@ -71,10 +71,13 @@ pub(crate) async fn migrate(client: &mut Client, schema: &str) -> Result<(), Ope
 /// `may_be_filled`.
 ///
 /// # Errors
-/// [`OpenError::Older`] for one that was not brought up to date yet or is not there, and those of [`migrate`].
+/// [`OpenError::Absent`] where there is none, [`OpenError::Older`] for one that was not brought up to date yet, and those of [`migrate`].
 pub(crate) async fn check(client: &mut Client, schema: &str, may_be_filled: bool) -> Result<(), OpenError> {
     let tx = client.transaction().await?;
     let found = look(&tx, schema).await?;
+    if found.version == 0 {
+        return Err(OpenError::Absent { schema: schema.to_owned() });
+    }
     if found.version < newest() {
         return Err(OpenError::Older { schema: schema.to_owned(), found: found.version, known: newest() });
     }
@@ -117,7 +120,8 @@ pub(crate) async fn look(tx: &tokio_postgres::Transaction<'_>, schema: &str) -> 
     if !has("schema_version") {
         return Err(OpenError::Foreign { schema: schema.to_owned() });
     }
-    let row = tx.query_one("SELECT version, oldest FROM schema_version", &[]).await?;
+    // By its whole name: whoever has no right to the schema is told so, and not that there is no such table.
+    let row = tx.query_one(&format!("SELECT version, oldest FROM {schema}.schema_version"), &[]).await?;
     Ok(Found { version: row.get(0), oldest: row.get(1), is_importing: has("moving") })
 }
 

@@ -103,9 +103,7 @@ impl Options {
             }
         }
         let plain = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
-        // What the parser says may repeat a part of the URL.
-        let mut server: Config =
-            plain.parse().map_err(|_| OpenError::Url("it is no URL of a PostgreSQL server".to_owned()))?;
+        let mut server: Config = plain.parse().map_err(|_| OpenError::Url(unreadable(base, &rest)))?;
         if server.get_password().is_some() {
             return Err(OpenError::Url("it holds a password; give a reference, `?password=env:NAME`".to_owned()));
         }
@@ -145,6 +143,26 @@ impl Options {
             listen: true,
             is_relayed: false,
         })
+    }
+}
+
+/// What is wrong with a URL that cannot be read. What the parser says may repeat a part of it, so of an option the name alone is shown.
+fn unreadable(base: &str, options: &[&str]) -> String {
+    let is_good = |url: &str| url.parse::<Config>().is_ok();
+    let is_wrong = |option: &&&str| !is_good(&format!("{base}?{option}"));
+    match options.iter().find(is_wrong).filter(|_| is_good(base)) {
+        Some(option) => {
+            let (name, value) = option.split_once('=').unwrap_or((option, ""));
+            let is_known = ["1", "disable", "any", ""].iter().any(|value| is_good(&format!("{base}?{name}={value}")));
+            match (is_known, value.is_empty()) {
+                (true, false) => format!("the value of its option {name:?} cannot be understood"),
+                (true, true) => format!("its option {name:?} has no value"),
+                (false, _) => format!(
+                    "it has no option {name:?}; ours are schema, sslmode, sslrootcert, password and rds_iam, beside those of PostgreSQL"
+                ),
+            }
+        }
+        None => "it is no URL of a PostgreSQL server".to_owned(),
     }
 }
 
@@ -189,6 +207,18 @@ mod tests {
         assert_eq!(attrs("postgres://shop@one/shop"), TargetSessionAttrs::Any);
         let standby = "postgres://shop@one,two/shop?target_session_attrs=read-only";
         assert_eq!(attrs(standby), TargetSessionAttrs::ReadOnly, "who says otherwise is asked");
+    }
+
+    #[test]
+    fn an_option_that_is_wrong_is_named_without_its_value() {
+        let problem = |url: &str| options(url).err().expect("it is wrong").to_string();
+        let unknown = problem("postgres://shop@db/shop?application_name=a&schem=hunter2");
+        assert!(unknown.contains("no option \"schem\"") && unknown.contains("schema, sslmode"), "{unknown}");
+        assert!(!unknown.contains("hunter2"), "{unknown}");
+        let unclear = problem("postgres://shop@db/shop?connect_timeout=hunter2");
+        assert!(unclear.contains("option \"connect_timeout\" cannot be") && !unclear.contains("hunter2"), "{unclear}");
+        let none = problem("postgres://shop@db:hunter2/shop?application_name=a");
+        assert!(none.contains("no URL of a PostgreSQL server") && !none.contains("hunter2"), "{none}");
     }
 
     #[test]

@@ -52,6 +52,15 @@ fn a_database_that_is_missing_is_to_be_made() {
 }
 
 #[test]
+fn a_schema_that_is_not_there_is_no_older_one() {
+    let complaint = run(&["doctor"], &format!("{}?schema=nope", url("postgres")));
+    let complaint = String::from_utf8_lossy(&complaint.stderr).into_owned();
+    assert!(complaint.contains("there is no ledger in the schema \"nope\""), "{complaint}");
+    let (code, complaint) = start(&format!("{}?schem=nope", url("postgres")));
+    assert!(code == Some(2) && complaint.contains("no option \"schem\""), "{code:?} {complaint}");
+}
+
+#[test]
 fn a_password_is_never_part_of_the_url_and_has_to_be_there() {
     let server = url("postgres");
     let (code, complaint) = start(&server.replace("postgres@", "postgres:hunter2@"));
@@ -85,7 +94,7 @@ async fn a_schema_of_a_newer_program_is_left_alone_and_one_that_is_not_there_can
     std::fs::write(folder.path().join("ordermill.toml"), format!("ledger = \"{ledger}\"\n")).unwrap();
     let diagnosis = doctor(folder.path());
     assert_eq!(diagnosis.exit_code, Some(1), "{diagnosis:#?}");
-    assert!(diagnosis.complaint.contains("let it open the ledger once"), "{diagnosis:#?}");
+    assert!(diagnosis.complaint.contains("there is no ledger in the schema"), "{diagnosis:#?}");
     assert!(Server::start(folder.path()).terminate().success());
     doctor(folder.path()).assert_clean();
 

@@ -96,6 +96,11 @@ impl Reader {
     }
 }
 
+/// So many processes run roles, in words.
+pub(super) fn running(processes: i64) -> String {
+    if processes == 1 { "one process runs roles".to_owned() } else { format!("{processes} processes run roles") }
+}
+
 /// Who uses the ledger, in words.
 fn users(link: &Link) -> Result<Option<String>, MoveError> {
     let rows = link.query(USERS.to_owned())?;
@@ -104,7 +109,7 @@ fn users(link: &Link) -> Result<Option<String>, MoveError> {
     Ok(match (members, connections) {
         (0, 0) => None,
         (0, _) => Some(format!("{connections} other connections to its database are open")),
-        _ => Some(format!("{members} processes run roles on it")),
+        _ => Some(format!("{} on it", running(members))),
     })
 }
 

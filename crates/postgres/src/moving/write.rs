@@ -17,6 +17,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Transaction};
 use uuid::Uuid;
 
+use super::read::running;
 use super::{store, totals};
 use crate::codec::{PARTITIONS, answer_text, int, kind_code, natural, partition, subject_bytes, version_int};
 use crate::connect::Connector;
@@ -139,13 +140,11 @@ async fn begin(client: &mut Client, schema: &str, export: &str) -> Result<Option
     tx.execute(lock, &[&LOCK_SPACE, &schema]).await.map_err(store)?;
     let head: i64 = tx.query_one("SELECT position FROM feed_head FOR UPDATE", &[]).await.map_err(store)?.get(0);
     let sql = "SELECT (SELECT count(*) FROM idempotency) + (SELECT count(*) FROM parked) + (SELECT count(*) FROM dead_letters),
-                      (SELECT count(*) FROM members WHERE until > clock_timestamp())";
+                      (SELECT count(DISTINCT process) FROM members WHERE until > clock_timestamp())";
     let row = tx.query_one(sql, &[]).await.map_err(store)?;
     let (others, members): (i64, i64) = (row.get(0), row.get(1));
     if members > 0 {
-        return Err(MoveError::InUse(format!(
-            "{members} processes run roles on the schema {schema:?}; stop them first"
-        )));
+        return Err(MoveError::InUse(format!("{} on the schema {schema:?}; stop them first", running(members))));
     }
     if head > 0 || others > 0 {
         let what = format!("the schema {schema:?} holds {head} events already; a ledger is moved into an empty one");
