@@ -14,6 +14,7 @@ use ordermill_ports::queries::QueryError;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
+use crate::damper::Damper;
 use crate::error_code::{self, ErrorCode};
 
 /// After how many seconds a request is worth trying again when nothing better is known.
@@ -94,6 +95,9 @@ impl From<Refusal> for Problem {
     }
 }
 
+/// While the ledger cannot commit, every line of every import is refused for the same reason.
+static NOT_COMMITTED: Damper = Damper::new(Duration::from_secs(10));
+
 impl From<SubmitError> for Problem {
     fn from(error: SubmitError) -> Self {
         match error {
@@ -103,7 +107,9 @@ impl From<SubmitError> for Problem {
                 ..Self::overloaded("too many orders are undecided")
             },
             SubmitError::NotCommitted { reason } => {
-                tracing::warn!(%reason, "commit failed");
+                if let Some(kept_back) = NOT_COMMITTED.pass() {
+                    tracing::warn!(%reason, kept_back, "commit failed");
+                }
                 Self::new(&error_code::NOT_COMMITTED, "the ledger could not commit; nothing has changed")
             }
             SubmitError::Unknown { reason } => {

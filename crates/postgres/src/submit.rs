@@ -35,6 +35,7 @@ impl Ledger for PgLedger {
             return enqueue(&self.shared.lanes, source, submissions, None, || ()).await;
         }
         if let Some(reason) = self.shared.health.problem() {
+            self.shared.health.refused(submissions.len());
             return refuse(submissions.len(), &SubmitError::NotCommitted { reason: (*reason).to_owned() });
         }
         let deadline = Instant::now() + ROOM_WAIT;
