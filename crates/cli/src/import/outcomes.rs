@@ -189,18 +189,18 @@ mod tests {
         let page = move || async move {
             match asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
                 0 => (
-                    axum::http::StatusCode::SERVICE_UNAVAILABLE,
+                    http::StatusCode::SERVICE_UNAVAILABLE,
                     axum::body::Body::from(r#"{"type":"/errors/closing","title":"closing"}"#),
                 ),
                 1 => {
                     let broken: [Result<&str, _>; 1] = [Err(std::io::Error::other("broken on purpose"))];
-                    (axum::http::StatusCode::OK, axum::body::Body::from_stream(futures_util::stream::iter(broken)))
+                    (http::StatusCode::OK, axum::body::Body::from_stream(futures_util::stream::iter(broken)))
                 }
                 // The first page is that of what is under way.
-                2 => (axum::http::StatusCode::OK, axum::body::Body::from(r#"{"orders":[],"next":null}"#)),
+                2 => (http::StatusCode::OK, axum::body::Body::from(r#"{"orders":[],"next":null}"#)),
                 _ => {
                     let page = serde_json::json!({ "orders": [order("confirmed", None, false)], "next": null });
-                    (axum::http::StatusCode::OK, axum::body::Body::from(page.to_string()))
+                    (http::StatusCode::OK, axum::body::Body::from(page.to_string()))
                 }
             }
         };
