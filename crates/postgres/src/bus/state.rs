@@ -15,6 +15,8 @@ use ordermill_ports::queries::Position;
 use super::feed::{Entry, Feed};
 use crate::codec::PARTITIONS;
 
+mod handed;
+
 /// A leased partition.
 #[derive(Debug)]
 pub(super) struct Lease {
@@ -328,86 +330,6 @@ impl State {
             // With no room for anything, it ends at the first that would be handed out.
             self.hand_out_new(held, from, feed, 0, &mut Vec::new());
         }
-    }
-}
-
-impl State {
-    /// Puts a delivery back to be handed out again, if it is handed out for this try.
-    pub(super) fn give_back(&mut self, delivery: &Delivery) {
-        let position = delivery.position.0;
-        if let Some(handed) = self.handed.get_mut(&position)
-            && !handed.back
-            && handed.delivery.tries == delivery.tries
-        {
-            handed.back = true;
-            self.given_back.push_back(position);
-        }
-    }
-
-    /// Puts back everything that is handed out.
-    pub(super) fn reclaim(&mut self) {
-        for (position, handed) in self.handed.iter_mut().filter(|(_, handed)| !handed.back) {
-            handed.back = true;
-            self.given_back.push_back(*position);
-        }
-    }
-
-    /// The delivery that is handed out at this position.
-    pub(super) fn handed(&mut self, position: u64) -> Option<&mut Handed> {
-        self.handed.get_mut(&position)
-    }
-
-    /// The delivery at this position is settled, for good or for now.
-    pub(super) fn settle(&mut self, position: u64) {
-        if self.handed.remove(&position).is_some_and(|handed| handed.stored) {
-            self.settled_rows += 1;
-        }
-    }
-
-    /// Whether anything of a partition is with a receiver.
-    pub(super) fn is_busy(&self, partition: u8) -> bool {
-        self.handed.values().any(|handed| handed.partition == partition && !handed.back)
-    }
-
-    /// How far the cursor of a partition may go: up to the first event that has no row and is not settled, by memory or `is_settled`.
-    pub(super) fn watermark(&self, partition: u8, is_settled: impl Fn(u64) -> bool) -> u64 {
-        let Some(lease) = &self.leases[usize::from(partition)] else { return 0 };
-        let holds = |(position, handed): &(&u64, &Handed)| {
-            handed.partition == partition && !handed.stored && !is_settled(**position)
-        };
-        let first = self.handed.iter().find(holds).map(|(position, _)| *position);
-        let strange = lease.strange.iter().copied().find(|position| !is_settled(*position));
-        first.into_iter().chain(strange).min().map_or(lease.head, |position| position - 1)
-    }
-
-    /// How far a partition was read behind its cursor.
-    pub(super) fn distance(&self, partition: u8) -> u64 {
-        let lease = self.leases[usize::from(partition)].as_ref();
-        lease.map_or(0, |lease| lease.head.saturating_sub(lease.committed))
-    }
-
-    /// What holds a partition's cursor back, up to half its distance from it, the oldest first: position and tries.
-    pub(super) fn laggards(&self, partition: u8) -> Vec<(u64, u32)> {
-        let Some(lease) = &self.leases[usize::from(partition)] else { return Vec::new() };
-        let half = lease.committed + self.distance(partition) / 2;
-        let handed = self.handed.range(..=half).filter(|(_, handed)| handed.partition == partition && !handed.stored);
-        let handed = handed.map(|(position, handed)| (*position, handed.delivery.tries));
-        handed.chain(lease.strange.range(..=half).map(|position| (*position, 0))).collect()
-    }
-
-    /// What was at this position has a row now.
-    pub(super) fn stored(&mut self, partition: u8, position: u64) {
-        if let Some(handed) = self.handed.get_mut(&position) {
-            handed.stored = true;
-        }
-        if let Some(lease) = &mut self.leases[usize::from(partition)] {
-            lease.strange.remove(&position);
-        }
-    }
-
-    /// How many deliveries with a row are handed out, so that they do not wait.
-    pub(super) fn rows_out(&self) -> u64 {
-        self.handed.values().filter(|handed| handed.stored).count() as u64
     }
 }
 
