@@ -20,12 +20,15 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// So many messages may be under way on a lane that takes nothing; and so many that it has refused, one behind the other, make it one.
 const PROBES: usize = 16;
 
+/// A partition of the topic of a channel.
+type Place = (&'static str, u32);
+
 /// All lanes.
 #[derive(Debug)]
 pub(super) struct Lanes {
     /// How many partitions the topic of a channel has, as far as it is known.
     partitions: HashMap<&'static str, AtomicU32>,
-    lanes: Mutex<HashMap<(&'static str, u32), Arc<Mutex<Lane>>>>,
+    lanes: Mutex<HashMap<Place, Arc<Mutex<Lane>>>>,
 }
 
 /// The messages of one partition.
