@@ -10,3 +10,4 @@ mod messages;
 mod rebalance;
 mod remove;
 mod security;
+mod stuck;
