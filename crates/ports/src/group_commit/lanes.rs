@@ -180,8 +180,8 @@ impl Lanes {
     }
 }
 
-/// How many inputs of results, live intake and imports the next commit takes, by their weight. Results go first, up to three quarters when there
-/// is intake; live intake has three quarters of the rest when there are imports; what one does not need the others get.
+/// How many inputs of results, live intake and imports the next commit takes, by their weight. Results go first, up to three quarters
+/// when there is intake; live intake has three quarters of the rest when there are imports; what one does not need the others get.
 fn shares([results, live, import]: [usize; 3]) -> [usize; 3] {
     let max = BATCH_INPUTS_MAX;
     let first = results.min(max - (live + import).min(max / 4));

@@ -3,6 +3,7 @@
 //! What memory says was handed out decides whether a settlement counts; the lease's row, locked, decides whether memory may still say
 //! so. A process that was fenced off settles nothing, and what it submits beside its settlements is taken all the same.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
@@ -314,8 +315,14 @@ pub(super) struct Rows<'a> {
     partitions: Vec<i16>,
     positions: Vec<i64>,
     tries: Vec<i32>,
-    reasons: Vec<&'a str>,
+    reasons: Vec<Cow<'a, str>>,
     times: Vec<Timestamp>,
+}
+
+/// A text as PostgreSQL can keep it: without the character U+0000, which what a provider says may hold. A settlement that cannot be
+/// written would come again without end.
+fn storable(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 
 impl<'a> Rows<'a> {
@@ -331,7 +338,7 @@ impl<'a> Rows<'a> {
         self.partitions.push(i16::from(partition));
         self.positions.push(int(position));
         self.tries.push(version_int(tries));
-        self.reasons.push(reason);
+        self.reasons.push(storable(reason));
         self.times.push(time);
     }
 

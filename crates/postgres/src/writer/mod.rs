@@ -15,8 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ordermill_core::id::ProductId;
-use ordermill_core::input::Body;
-use ordermill_ports::group_commit::{Answer, Caller};
+use ordermill_ports::group_commit::{Answer, Caller, orders, refuse};
 use ordermill_ports::ledger::{Submission, SubmitError};
 
 use crate::error::Meaning;
@@ -47,7 +46,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             } else {
                 failures = 0;
             }
-            let places = count_places(&load.inputs);
+            let places = orders(&load.inputs);
             // A task of its own: a defect ends it, and not the committer. Its callers learn that they cannot know.
             if tokio::spawn(process(Arc::clone(&shared), load)).await.is_err() {
                 tracing::error!("a committer met a defect of its own");
@@ -63,14 +62,10 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     }
 }
 
-fn count_places(inputs: &[Submission]) -> usize {
-    inputs.iter().filter(|submission| matches!(submission.input.body, Body::Place(_))).count()
-}
-
 /// Refuses the intake that waits, as what comes now is refused: nobody waits for one commit after the other to fail.
 fn turn_away(shared: &Shared, reason: &str) {
     let (inputs, callers) = shared.lanes.take_intake();
-    shared.admission.ended(count_places(&inputs));
+    shared.admission.ended(orders(&inputs));
     let error = SubmitError::NotCommitted { reason: reason.to_owned() };
     for caller in callers {
         let count = caller.count;
@@ -111,10 +106,6 @@ async fn process(shared: Arc<Shared>, load: Load) {
             }),
         }
     }
-}
-
-fn refuse(count: usize, error: &SubmitError) -> Vec<Answer> {
-    (0..count).map(|_| Err(error.clone())).collect()
 }
 
 fn reply(callers: Vec<Caller>, answers: Vec<Answer>) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use ordermill_core::input::{Body, Input, PutProduct};
 use ordermill_core::order::Status;
+use ordermill_core::process::Role;
 use ordermill_ports::conformance::shop::{Shop, product};
 use ordermill_ports::ledger::SubmitError;
 use ordermill_ports::{Outcome, Source, Submission};
@@ -279,4 +280,25 @@ async fn a_call_that_cannot_be_written_spares_the_others() {
     let number = |column: usize| rows[0][column].parse::<u32>().expect("a count");
     let (events, commits) = (number(0), number(1));
     assert!(events == 200 && commits < 40, "{events} events in {commits} commits");
+}
+
+/// What a provider says may hold what the server cannot keep: the delivery is put off and given up all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reason_with_nul_is_kept_as_far_as_it_can_be() {
+    let mut installation = Installation::new();
+    let process = installation.start().await;
+    process.join(Role::Payments).await;
+    let letters = process
+        .run(|shop| async move {
+            shop.sell("pear", 10).await;
+            shop.place(&[("pear", 1)]).await;
+            let first = shop.receive(Role::Payments, 1).await.remove(0);
+            shop.settle([first.retry(shop.now(), "a\0b".to_owned())]).await;
+            let second = shop.receive(Role::Payments, 1).await.remove(0);
+            assert_eq!(second.tries, 1);
+            shop.settle([second.dead_letter("c\0d".to_owned())]).await;
+            shop.backend.bus.dead_letters(None, 10).await.expect("readable")
+        })
+        .await;
+    assert_eq!(letters.iter().map(|letter| &*letter.reason).collect::<Vec<_>>(), ["c\u{fffd}d"]);
 }
