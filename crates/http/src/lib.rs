@@ -13,7 +13,6 @@ mod correlation;
 mod cors;
 mod cursor;
 mod customers;
-mod damper;
 mod dead_letters;
 mod docs;
 mod error_code;

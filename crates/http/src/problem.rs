@@ -10,11 +10,11 @@ use ordermill_core::intake::Violation;
 use ordermill_core::refusal::Refusal;
 use ordermill_ports::SubmitError;
 use ordermill_ports::bus::BusError;
+use ordermill_ports::damper::Damper;
 use ordermill_ports::queries::QueryError;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use crate::damper::Damper;
 use crate::error_code::{self, ErrorCode};
 
 /// After how many seconds a request is worth trying again when nothing better is known.

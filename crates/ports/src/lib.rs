@@ -8,6 +8,7 @@ pub mod bus;
 pub mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod damper;
 pub mod decorator;
 pub mod group_commit;
 pub mod ledger;

@@ -10,6 +10,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use ordermill_core::limits::SUBMIT_INPUTS_MAX;
 use ordermill_core::process::{GiveUp, Retry};
+use ordermill_ports::damper::Damper;
 use ordermill_ports::publisher::{Answer, PublishError};
 use ordermill_ports::{Delivery, Submission};
 use tokio::sync::{Semaphore, mpsc};
@@ -82,7 +83,7 @@ pub(super) struct Answers<'a> {
     kept: VecDeque<(Instant, Delivery)>,
     taken_at: Option<Instant>,
     published: metrics::Counter,
-    complaint: Complaint,
+    complaints: Damper,
 }
 
 impl<'a> Answers<'a> {
@@ -96,7 +97,7 @@ impl<'a> Answers<'a> {
             kept: VecDeque::new(),
             taken_at: None,
             published: metrics::counter!("ordermill_relay_events_total"),
-            complaint: Complaint::default(),
+            complaints: Damper::new(COMPLAINT_INTERVAL),
         }
     }
 
@@ -145,7 +146,10 @@ impl<'a> Answers<'a> {
                 self.kept.iter_mut().for_each(|(at, _)| *at = now.min(*at));
             }
             Err(error) => {
-                self.complaint.note(&error);
+                if let Some(kept_back) = self.complaints.pass() {
+                    let events = kept_back + 1;
+                    tracing::error!(events, %error, "events were not published; they are published again");
+                }
                 if self.taken_at.is_some_and(|at| now.duration_since(at) < AWAY_AFTER) {
                     let is_for_roles = !error.is_told_to_roles;
                     self.answered.push(put_off(self.worker, delivery, is_for_roles, error.reason));
@@ -200,23 +204,5 @@ async fn until(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Tells of what the broker does not take, and not of each event.
-#[derive(Default)]
-struct Complaint {
-    told_at: Option<Instant>,
-    events: u64,
-}
-
-impl Complaint {
-    fn note(&mut self, error: &PublishError) {
-        self.events += 1;
-        let now = Instant::now();
-        if self.told_at.is_none_or(|told_at| now.duration_since(told_at) >= COMPLAINT_INTERVAL) {
-            tracing::error!(events = self.events, %error, "events were not published; they are published again");
-            *self = Self { told_at: Some(now), events: 0 };
-        }
     }
 }

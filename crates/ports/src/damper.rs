@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 /// Lets one report of many through, which says how many were kept back.
-pub(crate) struct Damper {
+#[derive(Debug)]
+pub struct Damper {
     apart: Duration,
     state: Mutex<State>,
 }
 
+#[derive(Debug)]
 struct State {
     /// When the last report was let through.
     last: Option<Instant>,
@@ -18,6 +20,7 @@ struct State {
 
 impl Damper {
     /// Reports come through at least this far apart.
+    #[must_use]
     pub const fn new(apart: Duration) -> Self {
         Self { apart, state: Mutex::new(State { last: None, kept_back: 0 }) }
     }
