@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use ordermill_core::process::Role;
 use ordermill_ports::conformance::shop::{Shop, customer};
+use ordermill_ports::queries::{Position, QueryError};
 use ordermill_ports::{Queries, Source, Submission};
 use ordermill_postgres::Options;
 use tokio::time::{Instant, sleep};
@@ -50,4 +51,41 @@ async fn reads_of_callers_that_hang_leave_the_roles_alone() {
     assert!(hung.into_iter().all(|hung| hung), "nobody could read what was locked");
     assert!(took < SOON, "{took:?}");
     outsider.batch_execute("ROLLBACK").await.expect("it is still there");
+}
+
+/// What the relay reads: a newer release's event keeps none of those that it is read with from being published.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_at_positions_are_read_without_those_of_a_newer_program() {
+    let mut installation = Installation::new();
+    let process = installation.start().await;
+    let place = |shop: Shop| async move {
+        shop.sell("apple", 1_000).await;
+        for _ in 0..4 {
+            shop.place(&[("apple", 1)]).await;
+        }
+        shop.backend.queries.head().await.expect("readable")
+    };
+    let last = process.run(place).await;
+    let all: Vec<Position> = (last.0 - 3..=last.0).map(Position).collect();
+    let read = async |positions: &[Position]| {
+        let (ledger, positions) = (process.ledger().for_callers(), positions.to_vec());
+        let found = process.run(move |_| async move { ledger.events_at(&positions).await }).await;
+        found.map(|found| found.into_iter().map(|event| event.position).collect::<Vec<_>>())
+    };
+    let change = async |what: &str, position: Position| {
+        installation.database.execute(&format!("UPDATE events SET {what} WHERE position = {}", position.0)).await;
+    };
+    let beyond = Position(last.0 + 100);
+    let mixed = [all[3], beyond, all[0], all[2], all[1]];
+    assert_eq!(
+        read(&mixed).await.expect("readable"),
+        all,
+        "in the order of the feed, and what is not there is passed over"
+    );
+    change("type = 'order.pondered', data = '[]'", all[1]).await;
+    change("schema = schema + 1, data = '[]'", all[2]).await;
+    assert_eq!(read(&mixed).await.expect("readable"), [all[0], all[3]]);
+    assert_eq!(read(&all[1..3]).await.expect("readable"), []);
+    change("data = '[]'", all[3]).await;
+    assert!(matches!(read(&mixed).await, Err(QueryError::Unreadable(_))), "this one nobody can read");
 }
