@@ -11,3 +11,4 @@ mod leases;
 mod news;
 mod races;
 mod reads;
+mod releases;
