@@ -11,4 +11,3 @@ mod leases;
 mod news;
 mod races;
 mod reads;
-mod releases;
