@@ -3,20 +3,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use tokio_postgres::{Client, NoTls};
 
-use crate::profile;
+use crate::profile::connect;
 use crate::support::{Server, Shop, doctor, wait_for_mails};
-
-/// A connection to the ledger that a data directory names.
-async fn connect(data: &std::path::Path) -> Client {
-    let config = std::fs::read_to_string(data.join("ordermill.toml")).unwrap();
-    let schema = config.split_once("schema=").unwrap().1.split_once('"').unwrap().0;
-    let (client, connection) = tokio_postgres::connect(&profile::url("postgres"), NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client.batch_execute(&format!("SET search_path TO {schema}")).await.unwrap();
-    client
-}
 
 /// A shop with one order that was paid and archived, under a reference and a key.
 async fn open_shop(data: &std::path::Path) -> (Server, Shop, String) {

@@ -15,6 +15,7 @@ mod bench_kafka;
 mod commands;
 mod crash;
 mod damage_postgres;
+mod dead_letters;
 mod doctor;
 mod event_path;
 mod event_path_change;

@@ -13,6 +13,7 @@ mod bench;
 mod commands;
 mod crash;
 mod damage;
+mod dead_letters;
 mod demo;
 mod disk_full;
 mod doctor;

@@ -16,6 +16,7 @@ mod chaos;
 mod commands;
 mod crash;
 mod damage_postgres;
+mod dead_letters;
 mod doctor;
 mod idempotency;
 mod lifecycle;

@@ -15,7 +15,7 @@ pub enum Exit {
     Failure = 1,
     /// The command line or the configuration is wrong; nothing was begun.
     Usage = 2,
-    /// Some input lines were refused: no order was made of them.
+    /// Some of the input was refused: no order was made of those lines, or what they name is not there.
     Refused = 3,
     /// An invariant does not hold.
     Violated = 4,

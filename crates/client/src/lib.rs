@@ -5,6 +5,7 @@
 mod bulk;
 mod channels;
 mod customers;
+mod dead_letters;
 mod error;
 mod invoke;
 mod orders;
@@ -23,6 +24,7 @@ use serde::de::DeserializeOwned;
 pub use bulk::{Answer, Answers};
 pub use channels::{Channel, Consumer, MessagePage};
 pub use customers::{Customer, CustomerPage};
+pub use dead_letters::{DeadLetter, DeadLetterListing, DeadLetterPage, Redriven};
 pub use error::{Error, Problem, Violation};
 pub use orders::{Listing, Placing};
 pub use parcels::{Parcel, ParcelPage, ReportResult};

@@ -107,8 +107,8 @@ pub struct Event {
     pub kind: String,
     /// When it was decided.
     pub time: jiff::Timestamp,
-    /// What it says.
-    #[serde(default)]
+    /// What it says; `null` where the server leaves it out.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
     pub data: Value,
     /// Everything else.
     #[serde(flatten)]

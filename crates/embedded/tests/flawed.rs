@@ -336,7 +336,7 @@ impl Bus for Flawed {
         Ok(if self.flaw == Flaw::LosesDeadLetters { Vec::new() } else { letters })
     }
 
-    async fn redrive(&self, ids: &[u64]) -> Result<usize, BusError> {
+    async fn redrive(&self, ids: &[u64]) -> Result<Vec<u64>, BusError> {
         self.sound.redrive(ids).await
     }
 

@@ -23,7 +23,7 @@ use crate::query::Params;
 use crate::representation::json;
 use crate::state::{Shared, State as Inner};
 
-mod dead;
+pub(crate) mod dead;
 pub(crate) mod messages;
 pub(crate) mod stream;
 

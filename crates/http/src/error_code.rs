@@ -47,6 +47,7 @@ error_codes! {
     RECORD_NOT_FOUND = "record_not_found", NOT_FOUND, "There is no such record";
     PARCEL_NOT_FOUND = "parcel_not_found", NOT_FOUND, "There is no such parcel";
     CHANNEL_NOT_FOUND = "channel_not_found", NOT_FOUND, "There is no such channel";
+    DEAD_LETTER_NOT_FOUND = "dead_letter_not_found", NOT_FOUND, "There is no such dead letter";
     METHOD_NOT_ALLOWED = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not possible here";
     REQUEST_TIMEOUT = "request_timeout", REQUEST_TIMEOUT, "The request came too slowly";
     ORDER_REF_TAKEN = "order_ref_taken", CONFLICT, "The order reference belongs to another order";

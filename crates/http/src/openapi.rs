@@ -249,7 +249,6 @@ macro_rules! problem_sets {
     ($($(#[$meta:meta])* $name:ident = [$($code:ident),* $(,)?];)*) => {
         $($(#[$meta])*
         pub(crate) struct $name;
-
         impl IntoResponses for $name {
             fn responses() -> BTreeMap<String, RefOr<Response>> {
                 problem_responses(&[$(&error_code::$code),*])
@@ -322,6 +321,8 @@ problem_sets! {
     ParcelProblems = [INVALID_QUERY, UNAUTHENTICATED, FORBIDDEN, PARCEL_NOT_FOUND, AUTH_UNAVAILABLE, UNAVAILABLE];
     /// Of listing parcels.
     ParcelListProblems = [INVALID_QUERY, UNAUTHENTICATED, FORBIDDEN, AUTH_UNAVAILABLE, UNAVAILABLE];
+    /// Of reading one dead letter.
+    DeadLetterProblems = [INVALID_QUERY, DEAD_LETTER_NOT_FOUND, UNAVAILABLE];
     /// Of redriving dead letters.
     RedriveProblems = [
         MALFORMED_JSON, TOO_DEEP, BODY_UNREADABLE, REQUEST_TIMEOUT, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST,
@@ -344,9 +345,8 @@ fn problem_responses(codes: &[&'static ErrorCode]) -> BTreeMap<String, RefOr<Res
     let response = |(status, names): (u16, Vec<&'static str>)| {
         let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-        let response =
-            ResponseBuilder::new().description(names.join(", ")).content("application/problem+json", content).build();
-        (status.to_string(), RefOr::T(response))
+        let answer = ResponseBuilder::new().description(names.join(", ")).content("application/problem+json", content);
+        (status.to_string(), RefOr::T(answer.build()))
     };
     by_status.into_iter().map(response).collect()
 }

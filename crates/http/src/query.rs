@@ -12,7 +12,8 @@ use ordermill_ports::queries::Deleted;
 
 use crate::cursor::Cursor;
 use crate::error_code::{
-    CUSTOMER_NOT_FOUND, INVALID_QUERY, ORDER_NOT_FOUND, PARCEL_NOT_FOUND, PRODUCT_NOT_FOUND, RECORD_NOT_FOUND,
+    CUSTOMER_NOT_FOUND, DEAD_LETTER_NOT_FOUND, INVALID_QUERY, ORDER_NOT_FOUND, PARCEL_NOT_FOUND, PRODUCT_NOT_FOUND,
+    RECORD_NOT_FOUND,
 };
 use crate::problem::Problem;
 
@@ -133,6 +134,8 @@ path_ids! {
     ParcelPath(ParcelId) = PARCEL_NOT_FOUND, "a parcel's id";
     /// The record named in the path.
     RecordPath(RecordId) = RECORD_NOT_FOUND, "the id of a record, such as rec_0198…";
+    /// The dead letter named in the path.
+    DeadLetterPath(u64) = DEAD_LETTER_NOT_FOUND, "the number of a dead letter";
 }
 
 #[cfg(test)]

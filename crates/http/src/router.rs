@@ -86,6 +86,7 @@ fn working() -> OpenApiRouter<Shared> {
         .routes(routes!(channels::messages::list))
         .routes(routes!(channels::stream::follow))
         .routes(routes!(dead_letters::list))
+        .routes(routes!(dead_letters::get))
         .routes(routes!(dead_letters::redrive))
         .routes(routes!(tracking::report::report, tracking::list::list))
         .routes(routes!(tracking::parcel::get))

@@ -214,7 +214,7 @@ impl Bus for KafkaBus {
         self.inner.dead_letters(after, limit).await
     }
 
-    async fn redrive(&self, ids: &[u64]) -> Result<usize, BusError> {
+    async fn redrive(&self, ids: &[u64]) -> Result<Vec<u64>, BusError> {
         self.inner.redrive(ids).await
     }
 

@@ -134,8 +134,9 @@ pub trait Bus: Send + Sync {
     /// Dead letters by id, beginning behind `after`.
     async fn dead_letters(&self, after: Option<u64>, limit: usize) -> Result<Vec<DeadLetter>, BusError>;
 
-    /// Delivers dead letters again, with no tries counted. Ids that are gone are passed over. Returns how many were found.
-    async fn redrive(&self, ids: &[u64]) -> Result<usize, BusError>;
+    /// Delivers dead letters again, with no tries counted. Ids that are gone are passed over. Returns those that were found, each once,
+    /// in any order.
+    async fn redrive(&self, ids: &[u64]) -> Result<Vec<u64>, BusError>;
 
     /// How far a role is behind.
     async fn lag(&self, role: Role) -> Result<Lag, BusError>;

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use broker::Cluster;
+pub use database::{connect, execute};
 use server::Server;
 pub use server::{Server as Postgres, SmallDisk};
 
@@ -15,6 +16,8 @@ mod broker;
 #[expect(dead_code, reason = "the tests of its own profile do more with it")]
 #[path = "../../../crates/postgres/tests/support/server.rs"]
 mod server;
+#[path = "database.rs"]
+mod database;
 
 /// The processes of the layout in docs/operations.md: their names, and what `--role` is given. The till feeds the broker as well.
 pub const LAYOUT: [(&str, &[&str]); 3] = [

@@ -4,11 +4,14 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+pub use database::{connect, execute};
 use server::Server;
 pub use server::{Server as Postgres, SmallDisk};
 
 #[path = "../../../crates/postgres/tests/support/server.rs"]
 mod server;
+#[path = "database.rs"]
+mod database;
 
 /// The processes of the layout in docs/operations.md: their names, and what `--role` is given.
 pub const LAYOUT: [(&str, &[&str]); 3] = [

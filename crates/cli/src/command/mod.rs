@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod customer;
 mod demo;
+mod dlq;
 mod doctor;
 mod export;
 mod import_ledger;
@@ -54,6 +55,8 @@ pub enum Command {
     Record(record::Args),
     /// Look into the channels: messages, how far each role is behind, and what was given up.
     Bus(bus::Args),
+    /// Look at deliveries that were given up, and deliver them again.
+    Dlq(dlq::Args),
     /// Serve the payment sandbox to several processes.
     Sandbox(sandbox::Args),
     /// Invoke a function of the server, as the AWS SDKs do.
@@ -87,6 +90,7 @@ impl Command {
             Self::Parcel(args) => parcel::run(args, global),
             Self::Record(args) => record::run(args, global),
             Self::Bus(args) => bus::run(args, global),
+            Self::Dlq(args) => dlq::run(args, global),
             Self::Sandbox(args) => sandbox::run(args),
             Self::Invoke(args) => invoke::run(args, global),
             Self::Doctor(args) => doctor::run(args, global),

@@ -62,10 +62,10 @@ impl Bus for MemoryLedger {
         Ok(self.state.lock().dead_letters.range(first..).take(limit).map(|(_, letter)| letter.clone()).collect())
     }
 
-    async fn redrive(&self, ids: &[u64]) -> Result<usize, BusError> {
+    async fn redrive(&self, ids: &[u64]) -> Result<Vec<u64>, BusError> {
         let mut state = self.state.lock();
-        let revived = ids.iter().filter_map(|id| state.redrive(*id)).inspect(|role| self.ring(*role));
-        Ok(revived.count())
+        let revive = |id: &u64| state.redrive(*id).map(|role| self.ring(role)).is_some();
+        Ok(ids.iter().copied().filter(revive).collect())
     }
 
     async fn lag(&self, role: Role) -> Result<Lag, BusError> {

@@ -78,7 +78,7 @@ impl Bus for SqliteLedger {
         self.readers.read(load).await.map_err(bus_error)
     }
 
-    async fn redrive(&self, ids: &[u64]) -> Result<usize, BusError> {
+    async fn redrive(&self, ids: &[u64]) -> Result<Vec<u64>, BusError> {
         let (reply, answer) = oneshot::channel();
         if !self.shared.lanes.command(Command::Redrive { ids: ids.to_vec(), reply }) {
             return Err(BusError("the ledger is closing".to_owned()));

@@ -68,7 +68,7 @@ async fn a_report_of_a_damaged_parcel_is_given_up_and_can_be_sent_again() {
     let channel = Channel::find_by_dead_letters("order-tracking.events.dlt").unwrap();
     assert!(channel.delivers(letter.delivery.role, letter.delivery.kind));
     world.reads.damaged.lock().clear();
-    assert_eq!(world.memory.redrive(&[letter.id]).await.unwrap(), 1);
+    assert_eq!(world.memory.redrive(&[letter.id]).await.unwrap(), [letter.id]);
     world.wait_for_status(id, Status::Shipped).await;
     world.stop().await;
 }

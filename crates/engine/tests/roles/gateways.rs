@@ -340,7 +340,7 @@ impl Bus for Shuffled {
         self.0.dead_letters(after, limit).await
     }
 
-    async fn redrive(&self, ids: &[u64]) -> Result<usize, BusError> {
+    async fn redrive(&self, ids: &[u64]) -> Result<Vec<u64>, BusError> {
         self.0.redrive(ids).await
     }
 

@@ -134,7 +134,7 @@ async fn a_store_that_fails_for_good_makes_a_dead_letter_that_can_be_sent_again(
         assert_eq!(u32::MAX - world.shelf.failures.load(Ordering::SeqCst), 12, "as often as the step says");
         assert_eq!((world.record(id).await.stored.clone(), world.objects()), (None, Vec::new()));
         world.shelf.failures.store(0, Ordering::SeqCst);
-        assert_eq!(world.memory.redrive(&[letter.id]).await.unwrap(), 1);
+        assert_eq!(world.memory.redrive(&[letter.id]).await.unwrap(), [letter.id]);
         world.wait_until_stored(id).await;
         world.stop().await;
     }

@@ -91,8 +91,8 @@ impl Bus for Feed {
         Ok(Vec::new())
     }
 
-    async fn redrive(&self, _: &[u64]) -> Result<usize, BusError> {
-        Ok(0)
+    async fn redrive(&self, _: &[u64]) -> Result<Vec<u64>, BusError> {
+        Ok(Vec::new())
     }
 
     async fn lag(&self, _: Role) -> Result<Lag, BusError> {

@@ -14,8 +14,8 @@ use crate::feed::{Dressed, SCAN_EVENTS_MAX};
 use crate::state::State;
 
 /// What was found.
-pub(super) struct Found {
-    /// The dead letters of the channel, oldest first.
+pub(crate) struct Found {
+    /// The dead letters that fit, oldest first.
     pub letters: Vec<DeadLetter>,
     /// Everything up to this number was looked at.
     pub next: u64,
@@ -44,8 +44,18 @@ pub(super) async fn counts(bus: &dyn Bus) -> Result<BTreeMap<&'static str, usize
     Ok(counts)
 }
 
-/// The first behind a number, at most `limit`.
+/// The first of a channel behind a number, at most `limit`.
 pub(super) async fn forward(bus: &dyn Bus, channel: &Channel, after: u64, limit: usize) -> Result<Found, BusError> {
+    find(bus, |letter| is_on(letter, channel), after, limit).await
+}
+
+/// The first that fit behind a number, at most `limit`.
+pub(crate) async fn find(
+    bus: &dyn Bus,
+    fits: impl Fn(&DeadLetter) -> bool,
+    after: u64,
+    limit: usize,
+) -> Result<Found, BusError> {
     let mut found = Found { letters: Vec::new(), next: after, is_at_end: false };
     let mut looked_at = 0;
     while found.letters.len() < limit && looked_at < SCAN_EVENTS_MAX {
@@ -60,7 +70,7 @@ pub(super) async fn forward(bus: &dyn Bus, channel: &Channel, after: u64, limit:
                 break;
             }
             found.next = letter.id;
-            if is_on(&letter, channel) {
+            if fits(&letter) {
                 found.letters.push(letter);
             }
         }
@@ -83,21 +93,25 @@ pub(super) async fn events(
 ) -> Result<(Vec<Committed>, Vec<DeadLetter>), QueryError> {
     let (mut events, mut shown) = (Vec::with_capacity(letters.len()), Vec::with_capacity(letters.len()));
     for letter in letters {
-        let position = letter.delivery.position;
-        match state.app.queries.feed(Position(position.0.saturating_sub(1)), 1).await {
-            Ok(found) => {
-                if let Some(committed) = found.into_iter().find(|committed| committed.position == position) {
-                    events.push(committed);
-                    shown.push(letter);
-                }
-            }
-            Err(QueryError::Unreadable(reason)) => {
-                tracing::warn!(dead_letter_id = letter.id, %reason, "event of a dead letter cannot be read");
-            }
-            Err(error) => return Err(error),
+        if let Some(committed) = event(state, &letter).await? {
+            events.push(committed);
+            shown.push(letter);
         }
     }
     Ok((events, shown))
+}
+
+/// The event that was delivered; `None` when it cannot be read.
+pub(crate) async fn event(state: &State, letter: &DeadLetter) -> Result<Option<Committed>, QueryError> {
+    let position = letter.delivery.position;
+    match state.app.queries.feed(Position(position.0.saturating_sub(1)), 1).await {
+        Ok(found) => Ok(found.into_iter().find(|committed| committed.position == position)),
+        Err(QueryError::Unreadable(reason)) => {
+            tracing::warn!(dead_letter_id = letter.id, %reason, "event of a dead letter cannot be read");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Dead letters as messages.

@@ -42,10 +42,49 @@ async fn dead_letters_are_listed_and_driven_again() {
 
     let ids = [first["id"].clone(), json!(999_999)];
     let reply = shop.post("/v1/dead-letters/redrive", json!({"ids": ids})).await;
-    assert_eq!((reply.status.as_u16(), reply.json()), (200, json!({"redriven": 1})));
+    assert_eq!((reply.status.as_u16(), reply.json()), (200, json!({"redriven": 1, "not_found": [999_999]})));
     let again = shop.store.receive(Role::Payments, 10).await.unwrap();
     assert_eq!(again.len(), 1);
     assert_eq!(again[0].subject, ordermill_core::event::Subject::Order(orders[0]));
+}
+
+#[tokio::test]
+async fn dead_letters_are_filtered_by_role_and_reason() {
+    let shop = Shop::new();
+    shop.stock("chair", 10).await;
+    for reason in ["the provider is gone", "the disk is full"] {
+        shop.place("chair").await;
+        give_up(&shop, reason).await;
+    }
+    let reasons = async |query: &str| {
+        let page = shop.get(&format!("/v1/dead-letters?{query}")).await.json();
+        assert_eq!(page["next"], json!(null), "{page}");
+        let letters = page["dead_letters"].as_array().unwrap();
+        letters.iter().map(|letter| letter["reason"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(reasons("role=payments").await.len(), 2);
+    assert_eq!(reasons("role=payments&reason=disk+is&limit=1").await, ["the disk is full"]);
+    assert!(reasons("role=archive").await.is_empty() && reasons("reason=fire").await.is_empty());
+    let reply = shop.get("/v1/dead-letters?role=nobody").await;
+    reply.assert_problem(400, "invalid_query");
+    assert_eq!(reply.fields(), ["role"]);
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_shown_with_what_its_event_says() {
+    let shop = Shop::new();
+    shop.stock("chair", 10).await;
+    let order = shop.place("chair").await;
+    give_up(&shop, "the provider is gone").await;
+    let listed = shop.get("/v1/dead-letters").await.json()["dead_letters"][0].clone();
+    let mut shown = shop.get(&format!("/v1/dead-letters/{}", listed["id"])).await.json();
+    let data = shown["event"].as_object_mut().unwrap().remove("data").unwrap();
+    assert_eq!(data["lines"][0]["product_id"], "chair");
+    assert_eq!(shown, listed, "the rest is what the list says");
+    assert_eq!(listed["order_id"], order.to_string());
+    for id in ["999999", "0", "18446744073709551615", "-1", "first"] {
+        shop.get(&format!("/v1/dead-letters/{id}")).await.assert_problem(404, "dead_letter_not_found");
+    }
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ fn openapi_is_the_committed_document() {
 }
 
 /// Everything that can be asked of the server.
-const OPERATIONS: [&str; 60] = [
+const OPERATIONS: [&str; 61] = [
     "actuator_health",
     "actuator_info",
     "actuator_prometheus",
@@ -38,6 +38,7 @@ const OPERATIONS: [&str; 60] = [
     "follow_order_events",
     "follow_parcel",
     "get_customer",
+    "get_dead_letter",
     "get_order",
     "get_parcel",
     "get_product",

@@ -138,7 +138,7 @@ pub async fn everything_arrives(harness: &dyn Movable) {
     let dead = [third.dead_letter("no".to_owned()), fourth.clone().dead_letter("never".to_owned())];
     shop.settle([first.ack(), second.clone().retry(due, "busy".to_owned())].into_iter().chain(dead)).await;
     let letters = shop.backend.bus.dead_letters(None, 10).await.expect("readable");
-    assert_eq!(shop.backend.bus.redrive(&[letters[1].id]).await.expect("it is there"), 1);
+    assert_eq!(shop.backend.bus.redrive(&[letters[1].id]).await.expect("it is there"), [letters[1].id]);
     shop.backend.ledger.close().await;
     let there = harness.another();
     let (items, totals) = contents(harness);

@@ -29,28 +29,29 @@ pub(super) async fn list(shared: &Shared, after: Option<u64>, count: usize) -> R
     Ok(letters)
 }
 
-/// Parks dead letters anew, due at once, with no tries counted, and tells whoever leases them. Gives how many there were.
-pub(super) async fn redrive(shared: &Shared, ids: &[u64]) -> Result<usize, StoreError> {
+/// Parks dead letters anew, due at once, with no tries counted, and tells whoever leases them. Gives those that were there.
+pub(super) async fn redrive(shared: &Shared, ids: &[u64]) -> Result<Vec<u64>, StoreError> {
     if ids.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     let ids: Vec<i64> = ids.iter().copied().map(int).collect();
     let roles: Vec<&str> = Role::ALL.iter().map(|role| role.as_str()).collect();
     let client = shared.pool.caller().await?;
-    let sql = "WITH gone AS (DELETE FROM dead_letters WHERE id = ANY($1) AND role = ANY($2) RETURNING role, position, partition),
+    let sql = "WITH gone AS (DELETE FROM dead_letters WHERE id = ANY($1) AND role = ANY($2) RETURNING id, role, position, partition),
                     again AS (INSERT INTO parked (role, position, partition, due, tries, reason, redriven)
                               SELECT role, position, partition, $3, 0, 'redriven', true FROM gone
                               ON CONFLICT (role, position) DO UPDATE
-                              SET due = excluded.due, tries = 0, reason = 'redriven', redriven = true RETURNING 1)
-               SELECT count(*), CASE WHEN count(*) > 0 THEN pg_notify($4, $5)::text END FROM again";
+                              SET due = excluded.due, tries = 0, reason = 'redriven', redriven = true),
+                    told AS (SELECT pg_notify($4, $5)::text AS done WHERE EXISTS (SELECT FROM gone))
+               SELECT gone.id, told.done FROM gone CROSS JOIN told";
     let channel = notify::channel(&shared.schema);
-    let told = rows(&client, sql, &[&ids, &roles, &shared.now(), &channel, &notify::REDRIVEN]).await?;
-    let count = told.first().map_or(Ok(0), |row| get::<i64>(row, 0)).map(natural)?;
-    if count > 0 {
+    let gone = rows(&client, sql, &[&ids, &roles, &shared.now(), &channel, &notify::REDRIVEN]).await?;
+    let found: Vec<u64> = gone.iter().map(|row| get(row, 0).map(natural)).collect::<Result<_, _>>()?;
+    if !found.is_empty() {
         // The commit counts, whether or not it is found at once: the next look finds it.
         if let Err(error) = reload(shared, &client).await {
             tracing::warn!(%error, "redriven deliveries are found with a delay");
         }
     }
-    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+    Ok(found)
 }

@@ -74,7 +74,7 @@ impl Bus for PgLedger {
         Ok(dead_letters::list(&self.shared, after, limit).await?)
     }
 
-    async fn redrive(&self, ids: &[u64]) -> Result<usize, BusError> {
+    async fn redrive(&self, ids: &[u64]) -> Result<Vec<u64>, BusError> {
         Ok(dead_letters::redrive(&self.shared, ids).await?)
     }
 

@@ -214,7 +214,7 @@ async fn a_dead_letter_is_redriven_from_any_process() {
         let ids: Vec<u64> = letters.iter().map(|letter| letter.id).collect();
         shop.backend.bus.redrive(&ids).await.expect("redriven")
     };
-    assert_eq!(other.run(redrive).await, 1);
+    assert_eq!(other.run(redrive).await.len(), 1);
     assert_eq!(worker.receive_many(ROLE, 1).await, [handed[1].clone()]);
     settle(&worker, vec![handed[1].clone()]).await;
     assert_eq!(worker.receive(ROLE, LEASE).await, []);

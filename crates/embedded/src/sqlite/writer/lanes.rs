@@ -11,12 +11,12 @@ use tokio::sync::{Notify, oneshot};
 /// Work beside inputs.
 #[derive(Debug)]
 pub(in super::super) enum Command {
-    /// Deliver these dead letters again; answers how many there were.
+    /// Deliver these dead letters again; answers which were there.
     Redrive {
         /// Their ids.
         ids: Vec<u64>,
         /// To whom it is answered.
-        reply: oneshot::Sender<usize>,
+        reply: oneshot::Sender<Vec<u64>>,
     },
     /// Runs SQL on the writer's connection, outside of any commit.
     #[cfg(test)]

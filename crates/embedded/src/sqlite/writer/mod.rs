@@ -62,8 +62,8 @@ impl Failure {
     }
 }
 
-/// How many dead letters were redriven, and who asked.
-type Redriven = Vec<(oneshot::Sender<usize>, usize)>;
+/// The dead letters that were redriven, and who asked.
+type Redriven = Vec<(oneshot::Sender<Vec<u64>>, Vec<u64>)>;
 
 /// The writer thread. Tells through `started` whether it could begin, and ends when the lanes are closed and empty.
 pub(super) fn run(
@@ -196,8 +196,8 @@ impl<'a> Writer<'a> {
                 let count = caller.count;
                 caller.answer(answers.by_ref().take(count).collect());
             }
-            for (reply, count) in redriven {
-                let _ = reply.send(count);
+            for (reply, found) in redriven {
+                let _ = reply.send(found);
             }
             done.overlay.clear();
             self.spare = done.overlay;
@@ -342,8 +342,8 @@ impl Batch<'_, '_> {
         for command in commands {
             match command {
                 Command::Redrive { ids, reply } => {
-                    let count = self.redrive(&ids)?;
-                    redriven.push((reply, count));
+                    let found = self.redrive(&ids)?;
+                    redriven.push((reply, found));
                 }
                 #[cfg(test)]
                 Command::Sql { .. } => unreachable!("taken out before the commit"),

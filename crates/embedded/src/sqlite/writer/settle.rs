@@ -57,9 +57,9 @@ impl Batch<'_, '_> {
         Ok(())
     }
 
-    /// Parks dead letters anew, due at once, with no tries counted. Gives how many there were.
-    pub(super) fn redrive(&mut self, ids: &[u64]) -> Result<usize, StoreError> {
-        let mut count = 0;
+    /// Parks dead letters anew, due at once, with no tries counted. Gives those that were there.
+    pub(super) fn redrive(&mut self, ids: &[u64]) -> Result<Vec<u64>, StoreError> {
+        let mut found = Vec::with_capacity(ids.len());
         for id in ids {
             let Some((role, position)) = self.dead_letter(*id)? else { continue };
             let Some(event) = read::entry(self.conn, &self.shared.types, position)? else { continue };
@@ -67,9 +67,9 @@ impl Batch<'_, '_> {
             self.sql.put_parked.execute((role.as_str(), int(position), micros(self.now), 0, "redriven"))?;
             let delivery = delivery(role, position, &event, 0);
             self.overlay.fates.push((role, position, Fate::Parked(delivery, self.now)));
-            count += 1;
+            found.push(*id);
         }
-        Ok(count)
+        Ok(found)
     }
 
     /// Whose dead letter this is; `None` where there is none, or it is of a role that this program does not know.

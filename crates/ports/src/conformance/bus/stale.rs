@@ -80,7 +80,7 @@ pub async fn a_redriven_delivery_is_not_settled_from_before(harness: &dyn Harnes
     let (shop, delivery) = handed_out(harness).await;
     shop.settle([delivery.clone().dead_letter("no".to_owned())]).await;
     let letters = shop.backend.bus.dead_letters(None, 10).await.expect("readable");
-    assert_eq!(shop.backend.bus.redrive(&[letters[0].id]).await.expect("redriven"), 1);
+    assert_eq!(shop.backend.bus.redrive(&[letters[0].id]).await.expect("redriven"), [letters[0].id]);
     shop.settle(words(&shop, &delivery)).await;
     assert_no_dead_letter(&shop).await;
     assert_eq!(shop.receive_all(Role::Payments).await, [delivery]);

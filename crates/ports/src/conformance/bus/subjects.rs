@@ -64,7 +64,7 @@ pub async fn a_move_is_parked_given_up_and_redriven(harness: &dyn Harness) {
     shop.settle([second.dead_letter("no such order".to_owned())]).await;
     let letters = shop.backend.bus.dead_letters(None, 10).await.expect("readable");
     assert_eq!((letters.len(), &letters[0].delivery), (1, &Delivery { tries: 2, ..first.clone() }));
-    assert_eq!(shop.backend.bus.redrive(&[letters[0].id]).await.expect("redriven"), 1);
+    assert_eq!(shop.backend.bus.redrive(&[letters[0].id]).await.expect("redriven"), [letters[0].id]);
     let again = shop.receive(Role::Tracking, 10).await.remove(0);
     assert_eq!(again, first);
     let moved = Body::ParcelMoved { order_id: order.id, status: ParcelStatus::PickedUp, seen_at: shop.now() };
