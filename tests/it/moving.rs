@@ -270,6 +270,53 @@ async fn findings_of_the_old_ledger_are_taken_along_only_when_that_is_said() {
     assert!(server.terminate().success());
 }
 
+/// Earlier programs took the character U+0000 in texts. PostgreSQL keeps none; it is no reason to leave the old house behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_that_no_other_database_keeps_are_no_hindrance() {
+    let dir = tempfile::tempdir().unwrap();
+    let [old, new, third] = ["old", "new", "third"].map(|name| dir.path().join(name));
+    embedded_place(&old);
+    let server = Server::start(&old);
+    let shop = Shop::of(&server);
+    shop.stock_product("tea", 500, 1_000).await;
+    let price = json!({ "amount_minor": 100, "currency": "USD" });
+    let cup = json!({ "name": "Cup", "price": price, "description": "for@tea" });
+    assert!(shop.send(Method::PUT, "/v1/products/cup", &[], Some(cup)).await.status.is_success());
+    shop.place_and_wait(Shop::order("tea", 2)).await;
+    assert!(server.terminate().success());
+    let database = rusqlite::Connection::open(old.join("ordermill.db")).unwrap();
+    let texts = "
+        UPDATE events SET data = replace(data, 'for@tea', 'for\\u0000tea') WHERE subject = 'cup';
+        UPDATE products SET description = 'for' || char(0) || 'tea' WHERE id = 'cup';
+        INSERT INTO parked SELECT 'webhooks', position, 1e17, 3, 'a' || char(0) || 'b' FROM events WHERE subject = 'cup';
+        INSERT INTO dead_letters SELECT 7, 'archive', position, 3, 'a' || char(0) || 'b', 0 FROM events WHERE subject = 'cup';";
+    database.execute_batch(texts).unwrap();
+    drop(database);
+    doctor(&old).assert_clean();
+
+    let [file, back] = ["ledger.ndjson", "back.ndjson"].map(|name| dir.path().join(name));
+    export(&old, &file);
+    new_house(&new, &old, false);
+    import(&new, &file);
+    doctor(&new).assert_clean();
+    let server = Server::start(&new);
+    let shop = Shop::of(&server);
+    let cup = shop.get("/v1/products/cup").await.body;
+    assert!(["for\0tea", "for\u{fffd}tea"].map(Value::from).contains(&cup["description"]), "{cup}");
+    let letters = shop.get("/v1/dead-letters").await.body.to_string();
+    assert!(["a\\u0000b", "a\u{fffd}b"].iter().any(|reason| letters.contains(reason)), "{letters}");
+    shop.place_and_wait(Shop::order("tea", 1)).await;
+    assert!(server.terminate().success());
+    doctor(&new).assert_clean();
+
+    export(&new, &back);
+    new_house(&third, &old, true);
+    import(&third, &back);
+    doctor(&third).assert_clean();
+    let moved = |file: &Path| body(file).into_iter().find(|line| line.contains("for\\u0000tea")).unwrap();
+    assert_eq!(moved(&back), moved(&file), "the event is what it was, byte for byte");
+}
+
 /// Files that earlier programs wrote.
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/it/golden").join(name)

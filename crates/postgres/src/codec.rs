@@ -17,6 +17,12 @@ use crate::error::StoreError;
 /// Into how many partitions subjects fall; part of what is stored, so it never changes.
 pub(crate) const PARTITIONS: u8 = 16;
 
+/// A text as PostgreSQL can keep it in a column: with U+FFFD for each U+0000. What a provider says may hold one, and what a caller said
+/// to an earlier program. Events hold it escaped.
+pub(crate) fn storable(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
+}
+
 /// A non-negative number as PostgreSQL keeps it; our counters never come near 2^63.
 pub(crate) fn int(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)

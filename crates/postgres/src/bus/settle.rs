@@ -13,9 +13,9 @@ use ordermill_core::process::Role;
 use ordermill_ports::bus::{Delivery, Settle, Settlement};
 
 use super::foreign::{self, Foreign};
-use super::state::State;
+use super::state::{Handed, State};
 use super::{Bus, Newest};
-use crate::codec::{int, version_int};
+use crate::codec::{int, storable, version_int};
 use crate::connect::Tx;
 use crate::error::StoreError;
 use crate::notify;
@@ -154,7 +154,11 @@ impl Staged {
             let Settlement { delivery, how } = settlement;
             let seat = bus.seat(delivery.role);
             let mut state = seat.state.lock();
-            let Some(handed) = state.handed(delivery.position.0) else {
+            // What a broker delivers at a position may be of another history than what is known here.
+            let is_it = |handed: &&mut Handed| {
+                (&handed.delivery.subject, handed.delivery.version) == (&delivery.subject, delivery.version)
+            };
+            let Some(handed) = state.handed(delivery.position.0).filter(is_it) else {
                 if seat.is_fed_elsewhere {
                     staged.foreign.take(settlement);
                 }
@@ -319,12 +323,6 @@ pub(super) struct Rows<'a> {
     times: Vec<Timestamp>,
 }
 
-/// A text as PostgreSQL can keep it: without the character U+0000, which what a provider says may hold. A settlement that cannot be
-/// written would come again without end.
-fn storable(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
-}
-
 impl<'a> Rows<'a> {
     pub(super) fn push(
         &mut self,
@@ -338,6 +336,7 @@ impl<'a> Rows<'a> {
         self.partitions.push(i16::from(partition));
         self.positions.push(int(position));
         self.tries.push(version_int(tries));
+        // One that cannot be written would come again without end.
         self.reasons.push(storable(reason));
         self.times.push(time);
     }

@@ -11,7 +11,7 @@ use tokio_postgres::Transaction;
 use tokio_postgres::types::{ToSql, Type as T};
 
 use super::write::copy;
-use crate::codec::{int, version_int};
+use crate::codec::{int, storable, version_int};
 
 /// A column's value.
 type Value<'a> = &'a (dyn ToSql + Sync);
@@ -80,7 +80,7 @@ async fn write_products(tx: &Transaction<'_>, products: &[(&Product, u32)]) -> R
             &&*product.name,
             &product.price.amount_minor,
             &product.price.currency.code(),
-            &product.description.as_deref(),
+            &product.description.as_deref().map(storable),
             &product.active,
             &product.deleted,
             &version_int(product.version),

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::read::running;
 use super::{store, totals};
-use crate::codec::{PARTITIONS, answer_text, int, kind_code, natural, partition, subject_bytes, version_int};
+use crate::codec::{PARTITIONS, answer_text, int, kind_code, natural, partition, storable, subject_bytes, version_int};
 use crate::connect::Connector;
 use crate::error::{OpenError, StoreError};
 use crate::migrate::{self, Found, LOCK_SPACE};
@@ -292,7 +292,7 @@ impl Items {
         let statement = tx.prepare(sql).await?;
         for parked in &self.parked {
             let (position, tries) = (int(parked.position), version_int(parked.tries));
-            tx.execute(&statement, &[&parked.role, &position, &parked.due, &tries, &parked.reason]).await?;
+            tx.execute(&statement, &[&parked.role, &position, &parked.due, &tries, &storable(&parked.reason)]).await?;
         }
         Ok(())
     }
@@ -306,7 +306,7 @@ impl Items {
         let statement = tx.prepare(sql).await?;
         for dead in &self.dead_letters {
             let (id, position, tries) = (int(dead.id), int(dead.position), version_int(dead.tries));
-            tx.execute(&statement, &[&id, &dead.role, &position, &tries, &dead.reason, &dead.since]).await?;
+            tx.execute(&statement, &[&id, &dead.role, &position, &tries, &storable(&dead.reason), &dead.since]).await?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ pub(crate) mod link;
 mod problems;
 mod unread;
 
-use ordermill_core::event::{Subject, SubjectKind};
+use ordermill_core::event::{Event, Recorded, Subject, SubjectKind};
 use ordermill_core::id::{OrderId, OrderRef, RecordId};
 use ordermill_core::idempotency::Record;
 use ordermill_core::product::Product;
@@ -17,7 +17,7 @@ use ordermill_ports::audit::{
 };
 use tokio_postgres::Row;
 
-use crate::codec::{get, key_record, natural, parcel_status_of, parse_id, small, status_of};
+use crate::codec::{get, key_record, natural, parcel_status_of, parse_id, small, status_of, storable};
 use crate::error::{OpenError, StoreError};
 use crate::options::Options;
 use crate::read::{CUSTOMER_COLUMNS, customer_of, product_at, stock_at};
@@ -95,6 +95,20 @@ fn record_row(row: &Row) -> Result<(RecordId, RecordRow), StoreError> {
     Ok((RecordId::from_uuid(get(row, 0)?), RecordRow { stored, version: small(get(row, 3)?) }))
 }
 
+/// Gives a row the description that its events have, where it holds what PostgreSQL can keep of that: then the row is what it has to be.
+fn restore_description(product: &mut Product, events: &[Recorded]) {
+    let described = |recorded: &Recorded| match &recorded.event {
+        Event::ProductPut(put) => Some(put.description.clone()),
+        _ => None,
+    };
+    if let Some(Some(description)) = events.iter().rev().find_map(described)
+        && description.contains('\0')
+        && product.description.as_deref() == Some(&*storable(&description))
+    {
+        product.description = Some(description);
+    }
+}
+
 /// A product's rows: of the catalogue, and of the stock.
 type Item = (Option<Product>, Option<StockLevel>);
 
@@ -138,7 +152,8 @@ impl LedgerSnapshot for Snapshot {
         };
         let walk = Walk { kind: SubjectKind::Product, rows: sql, events: "" };
         each((&mut self.link, &mut self.unread), &walk, of, row, |id, row: Option<Item>, events| {
-            let (product, stock) = row.unwrap_or_default();
+            let (mut product, stock) = row.unwrap_or_default();
+            product.iter_mut().for_each(|product| restore_description(product, &events));
             visit(ProductHistory { id, product, stock, events })
         })
     }

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ordermill_core::event::Subject;
+use ordermill_core::event::{Recorded, Subject};
 use ordermill_core::process::Role;
 use ordermill_ports::Submission;
-use ordermill_ports::bus::Delivery;
+use ordermill_ports::bus::{Delivery, Settlement};
 use ordermill_ports::conformance::shop::Shop;
+use ordermill_ports::queries::{Committed, Position};
 use ordermill_postgres::Options;
 use tokio::time::Instant;
 
@@ -102,4 +103,98 @@ async fn as_many_new_events_as_were_lost_are_not_taken_for_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn events_of_its_own_behind_new_ones_do_not_hide_them() {
     new_events_arrive(Say::Behind).await;
+}
+
+/// What a broker has delivered to the role of the newest events here.
+async fn by_broker(process: &Process, count: usize) -> Vec<Delivery> {
+    let read = move |shop: Shop| async move {
+        let head = shop.backend.queries.head().await.expect("readable");
+        let found = shop.backend.queries.feed(Position(head.0 - count as u64), count).await.expect("readable");
+        let delivery = |Committed { position, recorded }: Committed| {
+            let Recorded { subject, version, at, event, .. } = recorded;
+            Delivery { role: ROLE, position, subject, version, kind: event.kind(), at, tries: 0 }
+        };
+        found.into_iter().map(delivery).collect()
+    };
+    process.run(read).await
+}
+
+async fn say(process: &Process, settlements: Vec<Settlement>) {
+    process.run(|shop| async move { shop.settle(settlements).await }).await;
+}
+
+fn relayed(options: &mut Options) {
+    options.is_relayed = true;
+}
+
+/// Whose deliveries are parked, and how often those were tried.
+async fn parked(installation: &Installation) -> Vec<Vec<String>> {
+    let sql =
+        "SELECT encode(e.subject, 'hex'), p.tries FROM parked AS p JOIN events AS e USING (position) ORDER BY position";
+    installation.database.query(sql).await
+}
+
+fn once_each(deliveries: &[Delivery]) -> Vec<Vec<String>> {
+    let of = |delivery: &Delivery| match delivery.subject {
+        Subject::Order(id) => vec![id.uuid().simple().to_string(), "1".to_owned()],
+        ref other => panic!("{other:?} is no order"),
+    };
+    deliveries.iter().map(of).collect()
+}
+
+/// A broker still has what the server has lost, and delivers it, while other events are at its positions.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_s_word_on_what_was_lost_is_not_taken_for_one_on_what_is_new() {
+    let mut installation = Installation::new();
+    let first = installation.start_with(relayed).await;
+    first.run(|shop| async move { shop.sell("apple", 10_000).await }).await;
+    place(&first, KEPT).await;
+    place(&first, LOST).await;
+    let lost = by_broker(&first, LOST).await;
+    installation.database.execute(LOSE).await;
+    first.close().await;
+    let second = installation.start_with(relayed).await;
+    second.join(ROLE).await;
+    place(&second, LOST - 1).await;
+    let new = by_broker(&second, LOST - 1).await;
+    assert_eq!(lost[0].position, new[0].position);
+    let at = second.run(|shop| async move { shop.now() }).await;
+    let give_up = |delivery: &Delivery| delivery.clone().dead_letter("there is no such order".to_owned());
+    let try_again = |delivery: &Delivery| delivery.clone().retry(at, "busy".to_owned());
+    // In one commit with what is new, and before.
+    say(&second, lost[..4].iter().map(give_up).collect()).await;
+    say(&second, lost.iter().map(try_again).chain(new.iter().map(try_again)).collect()).await;
+    let letters = |shop: Shop| async move { shop.backend.bus.dead_letters(None, 10).await.expect("readable") };
+    assert_eq!(second.run(letters).await, []);
+    assert_eq!(parked(&installation).await, once_each(&new));
+    let again: Vec<Delivery> = new.into_iter().map(|delivery| Delivery { tries: 1, ..delivery }).collect();
+    assert_eq!(second.receive_many(ROLE, LOST - 1).await, again);
+}
+
+/// The same where the process still has what was lost in hand.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_process_remembers_of_the_lost_hides_nothing_that_a_broker_has() {
+    let mut installation = Installation::new();
+    let slow = |options: &mut Options| {
+        relayed(options);
+        options.poll = Duration::from_secs(600);
+        options.listen = false;
+    };
+    let first = installation.start_with(slow).await;
+    first.run(|shop| async move { shop.sell("apple", 10_000).await }).await;
+    first.join(ROLE).await;
+    place(&first, KEPT).await;
+    place(&first, LOST).await;
+    let lost = by_broker(&first, LOST).await;
+    let at = first.run(|shop| async move { shop.now() }).await;
+    let try_again = |delivery: &Delivery| delivery.clone().retry(at, "busy".to_owned());
+    say(&first, lost.iter().map(try_again).collect()).await;
+    first.receive_many(ROLE, LOST).await;
+    installation.database.execute("DELETE FROM parked").await;
+    installation.database.execute(LOSE).await;
+    let second = installation.start_with(relayed).await;
+    place(&second, LOST).await;
+    let new = by_broker(&second, LOST).await;
+    say(&first, new.iter().map(try_again).collect()).await;
+    assert_eq!(parked(&installation).await, once_each(&new));
 }
