@@ -1,12 +1,12 @@
-# The program for compose.yaml, with the ledger on PostgreSQL. Nothing of the build stays in it.
+# The program for compose.yaml and compose.kafka.yaml. Nothing of the build stays in it.
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked --package ordermill --features postgres
+RUN cargo build --release --locked --package ordermill --features postgres,kafka
 
 FROM debian:bookworm-slim
-# The authorities that sign certificates, and what the health checks call.
-RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates curl && rm -rf /var/lib/apt/lists/*
+# The authorities that sign certificates, what the client of Kafka is linked with, and what the health checks call.
+RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates libssl3 zlib1g curl && rm -rf /var/lib/apt/lists/*
 COPY --from=build /src/target/release/ordermill /usr/local/bin/
 # Volumes that are empty take over what the image has there, its owner included.
 RUN useradd --system --uid 10001 ordermill && mkdir /data /shared && chown ordermill /data /shared

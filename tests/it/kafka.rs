@@ -1,11 +1,15 @@
 //! The black-box tests on PostgreSQL with Kafka as the event path: those of the PostgreSQL profile, and what only a broker can show.
 //!
-//! Left out is what the event path has no part in: `bench_postgres`, which measures the ledger; of `processes`, `compose`, whose file has
-//! no broker, and `starting`, which is about ledgers that cannot be opened (`event_path` and `chaos` have brokers that are not there); of
-//! `chaos`, servers that are full, busy or badly reached, where the ledger answers callers before anything is published.
+//! Left out is what the event path has no part in: `bench_postgres`, which measures the ledger; of `processes`, `compose`, whose tests are of
+//! options and command lines (`compose_broker` runs the broker), and `starting`, which is about ledgers that cannot be opened (`event_path` and
+//! `chaos` have brokers that are not there); of `chaos`, servers that are full, busy or badly reached, where the ledger answers callers before
+//! anything is published.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[expect(dead_code, reason = "the tests on PostgreSQL try every command line")]
+#[path = "support/compose_files.rs"]
+mod compose_files;
 #[path = "profile/kafka.rs"]
 mod profile;
 mod support;
@@ -13,6 +17,7 @@ mod support;
 mod bad_input;
 mod bench_kafka;
 mod commands;
+mod compose_broker;
 mod crash;
 mod damage_postgres;
 mod dead_letters;

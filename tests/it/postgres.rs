@@ -6,6 +6,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[expect(dead_code, reason = "the tests on Kafka start its broker")]
+#[path = "support/compose_files.rs"]
+mod compose_files;
 #[path = "profile/postgres.rs"]
 mod profile;
 mod support;

@@ -1,47 +1,11 @@
-//! `compose.yaml`, as far as it can be tried without Docker: it is read as YAML is, and the program takes every command line and every
-//! option in it.
+//! `compose.yaml` and `compose.kafka.yaml`, as far as they can be tried without Docker: they are read as YAML is, and the program takes every
+//! command line and every option in them. The black-box tests on Kafka start the broker with its options.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
+use crate::compose_files::{ON_KAFKA, ON_POSTGRES, Service, services};
 use crate::support::{Server, ordermill};
-use crate::systems::client;
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// The file as JSON, with its anchors and merges resolved. The API tester brings a reader of YAML along.
-fn compose() -> Value {
-    let script = "import json, sys, yaml; json.dump(yaml.safe_load(open(sys.argv[1])), sys.stdout)";
-    let mut python = Command::new(client("schemathesis").join("bin/python"));
-    let output = python.args(["-c", script]).arg(root().join("compose.yaml")).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-struct Service {
-    command: Vec<String>,
-    environment: BTreeMap<String, String>,
-}
-
-/// The services that run the program.
-fn services() -> BTreeMap<String, Service> {
-    let compose = compose();
-    let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned();
-    let ours = compose["services"].as_object().unwrap().iter().filter(|(_, service)| service["build"] == ".");
-    ours.map(|(name, service)| {
-        let command = service["command"].as_array().unwrap().iter().map(text).collect();
-        let environment = service["environment"].as_object().unwrap();
-        let environment = environment.iter().map(|(name, value)| (name.clone(), text(value))).collect();
-        (name.clone(), Service { command, environment })
-    })
-    .collect()
-}
 
 /// What of a command line must be another here: where the data lie, and where it listens.
 fn tried_out(command: &[String], data: &Path) -> Vec<String> {
@@ -58,40 +22,48 @@ fn value_of<'a>(command: &'a [String], flag: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn every_option_of_the_compose_file_exists_and_is_valid() {
-    let services = services();
-    let names: Vec<&str> = services.keys().map(String::as_str).collect();
-    assert_eq!(names, ["back", "front", "sandbox", "till"]);
-    for (name, Service { command, environment }) in &services {
-        let folder = tempfile::tempdir().unwrap();
-        let roles = value_of(command, "--role").join(",");
-        let listen = value_of(command, "--listen")[0];
-        let key = if command[0] == "sandbox" { "sandbox.listen" } else { "http.listen" };
-        let mut check = ordermill();
-        check.args(["config", "check", "--set", &format!("{key}={listen}"), "--data"]).arg(folder.path());
-        if !roles.is_empty() {
-            check.args(["--set", &format!("roles={roles}")]);
+fn every_option_of_the_compose_files_exists_and_is_valid() {
+    for files in [ON_POSTGRES, ON_KAFKA] {
+        let services = services(files);
+        let names: Vec<&str> = services.keys().map(String::as_str).collect();
+        assert_eq!(names, ["back", "front", "sandbox", "till"]);
+        for (name, Service { command, environment }) in &services {
+            let is_on_broker = environment.contains_key("ORDERMILL_BUS");
+            assert_eq!(is_on_broker, files == ON_KAFKA && name != "sandbox", "{name}: all have to be of one mind");
+            let folder = tempfile::tempdir().unwrap();
+            let roles = value_of(command, "--role").join(",");
+            let listen = value_of(command, "--listen")[0];
+            let key = if command[0] == "sandbox" { "sandbox.listen" } else { "http.listen" };
+            let mut check = ordermill();
+            check.args(["config", "check", "--set", &format!("{key}={listen}"), "--data"]).arg(folder.path());
+            if !roles.is_empty() {
+                check.args(["--set", &format!("roles={roles}")]);
+            }
+            let output = check.envs(environment).output().unwrap();
+            assert!(output.status.success(), "{name}: {output:?}");
         }
-        let output = check.envs(environment).output().unwrap();
-        assert!(output.status.success(), "{name}: {output:?}");
     }
 }
 
 /// All roles run somewhere, and none twice.
 #[test]
-fn the_services_of_the_compose_file_run_every_role_once() {
-    let services = services();
-    let commands = services.values().map(|service| &service.command);
-    let mut roles: Vec<&str> =
-        commands.flat_map(|command| value_of(command, "--role")).flat_map(|roles| roles.split(',')).collect();
-    roles.sort_unstable();
-    let all = ["api", "archive", "inventory", "notifications", "payments", "records", "sweeper", "tracking"];
-    assert_eq!(roles, all);
+fn the_services_of_the_compose_files_run_every_role_once() {
+    let of_ledger = ["api", "archive", "inventory", "notifications", "payments", "records", "sweeper", "tracking"];
+    let mut of_broker = of_ledger.to_vec();
+    of_broker.insert(6, "relay");
+    for (files, all) in [(ON_POSTGRES, of_ledger.to_vec()), (ON_KAFKA, of_broker)] {
+        let services = services(files);
+        let commands = services.values().map(|service| &service.command);
+        let mut roles: Vec<&str> =
+            commands.flat_map(|command| value_of(command, "--role")).flat_map(|roles| roles.split(',')).collect();
+        roles.sort_unstable();
+        assert_eq!(roles, all);
+    }
 }
 
 #[test]
-fn every_command_line_of_the_compose_file_is_understood() {
-    for (name, Service { command, environment }) in services() {
+fn every_command_line_of_the_compose_files_is_understood() {
+    for (name, Service { command, environment }) in services(ON_POSTGRES).into_iter().chain(services(ON_KAFKA)) {
         let folder = tempfile::tempdir().unwrap();
         let mut program = ordermill();
         program.args(tried_out(&command, folder.path())).envs(&environment);

@@ -81,6 +81,21 @@ pub struct Guard {
     pub format: String,
 }
 
+/// What is to be started.
+struct Plan<'a> {
+    brokers: usize,
+    java_options: &'a str,
+    network: Option<&'a mut dyn FnMut(u16) -> u16>,
+    guard: Option<Guard>,
+    told: Option<&'a dyn Fn(u16, u16) -> String>,
+}
+
+impl Default for Plan<'_> {
+    fn default() -> Self {
+        Self { brokers: 1, java_options: SMALL, network: None, guard: None, told: None }
+    }
+}
+
 /// Running brokers. They end when this is dropped, or with the program, also by a panic or a signal: their supervisors see the end of
 /// their input.
 #[derive(Debug)]
@@ -114,7 +129,15 @@ impl Cluster {
     /// # Panics
     /// As [`Self::single`].
     pub fn single_with(java_options: &str) -> Self {
-        Self::start(1, java_options, None, None)
+        Self::start(&mut Plan { java_options, ..Plan::default() })
+    }
+
+    /// One broker with somebody else's settings. They are asked for with the ports for its clients and for its controller.
+    ///
+    /// # Panics
+    /// As [`Self::single`].
+    pub fn single_told(settings: &dyn Fn(u16, u16) -> String) -> Self {
+        Self::start(&mut Plan { told: Some(settings), ..Plan::default() })
     }
 
     /// As [`Self::single`], with a second listener that asks who is there.
@@ -122,7 +145,7 @@ impl Cluster {
     /// # Panics
     /// As [`Self::single`].
     pub fn single_guarded(guard: Guard) -> Self {
-        Self::start(1, SMALL, None, Some(guard))
+        Self::start(&mut Plan { guard: Some(guard), ..Plan::default() })
     }
 
     /// As [`Self::single`], with a second listener for clients that come by a network. `network` is told its port, and says at which port
@@ -131,7 +154,7 @@ impl Cluster {
     /// # Panics
     /// As [`Self::single`].
     pub fn single_behind(network: &mut dyn FnMut(u16) -> u16) -> Self {
-        Self::start(1, SMALL, Some(network), None)
+        Self::start(&mut Plan { network: Some(network), ..Plan::default() })
     }
 
     /// One controller and three brokers, on which topics can have three copies.
@@ -139,33 +162,39 @@ impl Cluster {
     /// # Panics
     /// As [`Self::single`].
     pub fn of_three() -> Self {
-        Self::start(3, SMALL, None, None)
+        Self::start(&mut Plan { brokers: 3, ..Plan::default() })
     }
 
-    fn start(
-        brokers: usize,
-        java_options: &str,
-        mut network: Option<&mut dyn FnMut(u16) -> u16>,
-        guard: Option<Guard>,
-    ) -> Self {
+    fn start(plan: &mut Plan<'_>) -> Self {
         let jars =
             jars().expect("the jars of Kafka are not there: `cargo xtask test` installs them below target/tools");
         for _ in 0..PORTS_TRIED {
-            let mut ports = free_ports(brokers + 2);
+            let mut ports = free_ports(plan.brokers + 2);
             let (far_port, controller_port) = (ports.remove(0), ports.remove(0));
-            let far = network.as_mut().map(|network| network(far_port));
-            let (guarded, guard) = (guard.as_ref().map(|_| far_port), guard.clone().unwrap_or_default());
+            let far = plan.network.as_mut().map(|network| network(far_port));
+            let (guarded, guard) = (plan.guard.as_ref().map(|_| far_port), plan.guard.clone().unwrap_or_default());
             let home = TempDir::with_prefix("ordermill-kafka-").expect("a temporary folder can be made");
-            let (jars, java_options) = (jars.clone(), java_options.to_owned());
+            let (jars, java_options) = (jars.clone(), plan.java_options.to_owned());
             let brokers = Vec::new();
             let mut cluster = Self { jars, java_options, ports, far, guarded, guard, brokers, controller: None, home };
-            match cluster.start_nodes(controller_port, far_port) {
+            let started = match plan.told {
+                Some(settings) => cluster.start_told(&settings(cluster.ports[0], controller_port)),
+                None => cluster.start_nodes(controller_port, far_port),
+            };
+            match started {
                 Ok(()) => return cluster,
                 Err(said) if said.contains("Address already in use") => {}
                 Err(said) => panic!("Kafka does not start:\n{said}"),
             }
         }
         panic!("no free ports were found in {PORTS_TRIED} tries")
+    }
+
+    fn start_told(&mut self, settings: &str) -> Result<(), String> {
+        let node = self.node(0, settings)?;
+        let ready = node.wait_until_ready();
+        self.brokers.push(Some(node));
+        ready
     }
 
     fn start_nodes(&mut self, controller_port: u16, far_port: u16) -> Result<(), String> {
