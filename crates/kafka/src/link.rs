@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use ordermill_ports::damper::Damper;
 use parking_lot::Mutex;
 use rdkafka::Statistics;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -25,7 +26,8 @@ const UP: [&str; 2] = ["UP", "REAUTH"];
 #[derive(Debug, Default)]
 pub(crate) struct Link {
     standing: Mutex<Standing>,
-    told: Mutex<Told>,
+    /// By the problem.
+    dampers: Mutex<HashMap<String, Damper>>,
 }
 
 /// What has changed.
@@ -58,21 +60,6 @@ impl Standing {
             };
         }
         (away >= GONE_AFTER && self.is_connected.replace(false) != Some(false)).then_some(Turn::Gone)
-    }
-}
-
-/// Problems that were told, and when.
-#[derive(Debug, Default)]
-struct Told(HashMap<String, Instant>);
-
-impl Told {
-    fn is_due(&mut self, what: &str, now: Instant) -> bool {
-        self.0.retain(|_, told| now.saturating_duration_since(*told) < TELL_AGAIN);
-        if self.0.contains_key(what) {
-            return false;
-        }
-        self.0.insert(what.to_owned(), now);
-        true
     }
 }
 
@@ -115,7 +102,8 @@ impl Link {
 
     /// Whether something may be told that was not within the last minute.
     pub(crate) fn may_tell(&self, what: &str) -> bool {
-        self.told.lock().is_due(what, Instant::now())
+        let mut dampers = self.dampers.lock();
+        dampers.entry(what.to_owned()).or_insert_with(|| Damper::new(TELL_AGAIN)).pass().is_some()
     }
 }
 
