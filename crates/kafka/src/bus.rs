@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
@@ -12,6 +13,7 @@ use ordermill_ports::publisher::{Announcement, Trace};
 use ordermill_ports::{Position, Queries, Settle, Settlement};
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::client;
 use crate::consumer::Consumer;
@@ -24,6 +26,9 @@ use crate::topics::Topics;
 
 /// Copies of what roles gave up that may be under way at a time; beyond it the ledger alone has them.
 const COPIES_MAX: usize = 1_024;
+
+/// The end of a process waits for the broker for so long.
+const CLOSE_MAX: Duration = Duration::from_secs(3);
 
 /// One role in this process.
 struct Chair {
@@ -90,13 +95,20 @@ impl KafkaBus {
         self.chairs.get(&role).map_or(0, |chair| chair.seat.state.lock().assigned())
     }
 
-    /// Tells the broker how far the roles have come, leaves the groups, and waits a while for what is on its way to the broker.
+    /// Tells the broker how far the roles have come, leaves the groups, and waits a while for what is on its way to the broker: all at
+    /// once, and no longer than an operator likes to wait. A broker that is away takes nothing of it: what it is not told comes again, and is
+    /// found done.
     pub async fn close(&self) {
+        let deadline = Instant::now() + CLOSE_MAX;
         let consumers = std::mem::take(&mut *self.consumers.lock());
-        join_all(consumers.into_iter().map(Consumer::close)).await;
         let mut copies = std::mem::take(&mut *self.copies.lock());
-        while copies.join_next().await.is_some() {}
-        self.publisher.flush().await;
+        let consumers = join_all(consumers.into_iter().map(|consumer| consumer.close(deadline)));
+        let copied = async { while copies.join_next().await.is_some() {} };
+        let (_, copied, ()) =
+            tokio::join!(consumers, tokio::time::timeout_at(deadline, copied), self.publisher.flush(CLOSE_MAX));
+        if copied.is_err() {
+            tracing::warn!("some of what roles gave up is not copied to the broker; the ledger has it");
+        }
     }
 
     /// Begins to settle a delivery: whose word it is.
@@ -208,6 +220,10 @@ impl Bus for KafkaBus {
             chair.seat.bell.notify_waiters();
         }
         self.inner.reclaim(role).await;
+    }
+
+    async fn leave(&self, role: Role) {
+        self.inner.leave(role).await;
     }
 
     async fn dead_letters(&self, after: Option<u64>, limit: usize) -> Result<Vec<DeadLetter>, BusError> {

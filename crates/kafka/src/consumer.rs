@@ -29,9 +29,6 @@ use crate::topics::Topic;
 use callbacks::Callbacks;
 use reader::Reader;
 
-/// How long the end of a process waits for the broker.
-const CLOSE_MAX: Duration = Duration::from_secs(15);
-
 /// Messages that the client fetches ahead for a role, over all partitions: of 24 each has enough for a tenth of a second at 6,800 a second, and
 /// may have to wait for so long (`fetch.wait.max.ms`). A message takes about 1 KiB there, so a role that is far behind takes some 20 to
 /// 30 MiB.
@@ -115,13 +112,12 @@ impl Consumer {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Tells the broker how far the role has come, leaves the group, and ends.
-    pub(crate) async fn close(mut self) {
+    /// Tells the broker how far the role has come, leaves the group, and ends: until then, or without the broker's answer.
+    pub(crate) async fn close(mut self, deadline: tokio::time::Instant) {
         self.shared.end();
         let Some(thread) = self.thread.take() else { return };
-        let deadline = Instant::now() + CLOSE_MAX;
         // A broker that is away must not keep the process from ending: what is not committed comes again.
-        while !thread.is_finished() && Instant::now() < deadline {
+        while !thread.is_finished() && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         if !thread.is_finished() {

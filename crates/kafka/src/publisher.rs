@@ -1,6 +1,8 @@
 //! The way to the broker: events of the ledger, and what nobody could deal with.
 
 mod lanes;
+mod message;
+mod producers;
 mod told;
 
 use std::sync::Arc;
@@ -8,24 +10,23 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
-use futures_util::future::join_all;
-use ordermill_core::channel::Channel;
+use ordermill_core::event::EventType;
 use ordermill_ports::publisher::{Announcement, Answer, PublishError, Publisher};
-use parking_lot::RwLock;
-use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::future_producer::DeliveryFuture;
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use rdkafka::producer::{FutureRecord, Producer as _};
 use tokio::time::Instant;
 
-use crate::client::{self, Context};
+use crate::client;
 use crate::error::OpenError;
-use crate::message::{self, Encoded};
+use crate::message::{self as wire, Encoded};
 use crate::options::Options;
-use crate::publisher::lanes::{Lanes, Passage};
-use crate::publisher::told::{Name, Told};
 use crate::topics::{Topic, Topics};
+use lanes::Lanes;
+use message::{Failure, Message, REPLACED, Sent, all};
+use producers::Producers;
+use told::{Name, Told};
 
 /// The `source` of events, as the interface has it.
 const SOURCE: &str = "/ordermill";
@@ -37,18 +38,16 @@ const FULL_PAUSE: Duration = Duration::from_millis(5);
 /// broker takes nothing.
 const FULL_MAX: Duration = Duration::from_secs(2);
 
+/// A broker that does not answer a question for so long is not there.
+const LOOK_MAX: Duration = Duration::from_secs(3);
+
 /// How long a message may be on its way, with all its tries: longer than a broker takes to be replaced.
 const ON_ITS_WAY_MAX: Duration = Duration::from_secs(120);
-
-/// The end of the process waits for so long for what is on its way.
-const FLUSH_MAX: Duration = Duration::from_secs(5);
 
 /// Publishes events on the topics of their channels.
 pub struct KafkaPublisher {
     topics: Topics,
-    options: Options,
-    config: ClientConfig,
-    producer: RwLock<FutureProducer<Context>>,
+    producers: Arc<Producers>,
     lanes: Arc<Lanes>,
     told: Arc<Told>,
 }
@@ -81,17 +80,15 @@ impl KafkaPublisher {
             // settings are about messages without a key. Ours have one.)
             .set("linger.ms", "1")
             .set("message.timeout.ms", ON_ITS_WAY_MAX.as_millis().to_string());
-        let producer = producer(&options, &config)?;
         let (lanes, told) = (Lanes::new(&options), Arc::default());
-        Ok(Arc::new(Self { topics, options, config, producer: RwLock::new(producer), lanes, told }))
+        Ok(Arc::new(Self { topics, producers: Producers::new(options, config)?, lanes, told }))
     }
 
     /// Puts a message where the client will send it from, behind those before. Waits while there is no room, at most until then.
     async fn send(&self, topic: &str, message: Encoded, full_until: Instant) -> Result<DeliveryFuture, KafkaError> {
         let mut record = FutureRecord::to(topic).key(&message.key).payload(&message.value).headers(message.headers);
         loop {
-            let sent = self.producer.read().send_result(record);
-            match sent {
+            match self.producers.send(record) {
                 Ok(delivery) => return Ok(delivery),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
                     if Instant::now() < full_until =>
@@ -99,25 +96,27 @@ impl KafkaPublisher {
                     record = back;
                     tokio::time::sleep(FULL_PAUSE).await;
                 }
-                Err((error, _)) => {
-                    self.renew_after(&error);
-                    return Err(error);
-                }
+                Err((error, _)) => return Err(error),
             }
         }
     }
 
     /// Sends an event to a channel.
     async fn tell(&self, event: &Announcement, topic: &Topic, name: &Name, full_until: Instant) -> Message {
-        let encoded = message::encode(event, topic.channel.name, SOURCE);
-        let refused = |reason: String| Message { channel: topic.channel, sent: Err(reason) };
+        let encoded = wire::encode(event, topic.channel.name, SOURCE);
+        let refused = |reason: String| Message { channel: topic.channel, sent: Err(Failure::Passing(reason)) };
         let Some(passage) = self.lanes.enter(topic.channel, encoded.key.as_bytes(), Instant::now()) else {
-            return refused(format!("{} takes nothing at present", topic.name));
+            return refused("it takes nothing at present".to_owned());
         };
         match self.send(&topic.name, encoded, full_until).await {
             Ok(delivery) => {
-                let told = Arc::clone(&self.told);
-                Message { channel: topic.channel, sent: Ok(Sent { passage, delivery, name: name.clone(), told }) }
+                let (told, producers) = (Arc::clone(&self.told), Arc::clone(&self.producers));
+                let sent = Sent { passage, delivery, is_alone: false, producers, name: name.clone(), told };
+                Message { channel: topic.channel, sent: Ok(sent) }
+            }
+            Err(error) if message::is_about_message(&error) => {
+                passage.moves(Instant::now());
+                Message { channel: topic.channel, sent: Err(Failure::ForGood(error.to_string())) }
             }
             Err(error) => {
                 if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
@@ -125,26 +124,6 @@ impl KafkaPublisher {
                 }
                 refused(error.to_string())
             }
-        }
-    }
-
-    /// After some errors an idempotent producer can promise nothing any more and sends nothing: another has to take its place. What
-    /// was on its way fails, and is published again by whoever asked for it.
-    fn renew_after(&self, error: &KafkaError) {
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::Fatal) {
-            return;
-        }
-        let mut current = self.producer.write();
-        if current.client().fatal_error().is_none() {
-            // Another caller was faster.
-            return;
-        }
-        match producer(&self.options, &self.config) {
-            Ok(next) => {
-                tracing::warn!(%error, "the producer has failed for good, and was replaced");
-                *current = next;
-            }
-            Err(error) => tracing::error!(%error, "a failed producer cannot be replaced"),
         }
     }
 
@@ -156,8 +135,8 @@ impl KafkaPublisher {
         reason: &str,
     ) -> Result<(), PublishError> {
         for topic in self.topics.of(delivery.kind).filter(|topic| topic.channel.is_internal) {
-            let mut encoded = message::encode(announcement, topic.channel.name, SOURCE);
-            encoded.headers = message::given_up_headers(encoded.headers, &topic.name, delivery, reason);
+            let mut encoded = wire::encode(announcement, topic.channel.name, SOURCE);
+            encoded.headers = wire::given_up_headers(encoded.headers, &topic.name, delivery, reason);
             let sent = self.send(&topic.dead_letters, encoded, Instant::now() + ON_ITS_WAY_MAX).await;
             answer(sent.map_err(|error| failure(error.to_string()))?).await?;
         }
@@ -180,150 +159,32 @@ impl KafkaPublisher {
             timestamp: None,
             headers: Some(headers),
         };
-        let sent = self.producer.read().send_result(record);
-        match sent {
+        match self.producers.send(record) {
             Ok(delivery) => answer(delivery).await,
-            Err((error, _)) => {
-                self.renew_after(&error);
-                Err(failure(error.to_string()))
-            }
+            Err((error, _)) => Err(failure(error.to_string())),
         }
     }
 
-    /// Waits a while for what is on its way.
-    pub(crate) async fn flush(&self) {
-        let producer = self.producer.read().clone();
-        let flushed = tokio::task::spawn_blocking(move || producer.flush(FLUSH_MAX)).await;
+    /// Waits for what is on its way, for so long at the most.
+    pub(crate) async fn flush(&self, wait_max: Duration) {
+        let producer = self.producers.usual();
+        let flushed = tokio::task::spawn_blocking(move || producer.flush(wait_max)).await;
         if !matches!(flushed, Ok(Ok(()))) {
             tracing::warn!("messages were still on their way to the broker at the end; they are sent again");
         }
     }
 }
 
-fn producer(options: &Options, config: &ClientConfig) -> Result<FutureProducer<Context>, OpenError> {
-    let failed =
-        |source| OpenError::Broker { brokers: options.brokers.clone(), what: "the producer cannot be set up", source };
-    config.create_with_context(Context::new(options)).map_err(failed)
-}
-
 fn failure(reason: String) -> PublishError {
-    PublishError { reason, is_told_to_roles: false }
+    PublishError { reason, is_told_to_roles: false, is_for_good: false }
 }
 
-/// What the broker says to a message: the partition it is in.
-async fn partition_of(delivery: &mut DeliveryFuture) -> Result<i32, Failure> {
+/// The broker's answer to a message that is no event on its way to the roles.
+async fn answer(delivery: DeliveryFuture) -> Result<(), PublishError> {
     match delivery.await {
-        Ok(Ok(delivered)) => Ok(delivered.partition),
-        Ok(Err((error, _))) => Err(Failure::Refused(error.to_string())),
-        Err(_) => Err(Failure::Unknown("the producer was replaced while the message was on its way")),
-    }
-}
-
-async fn answer(mut delivery: DeliveryFuture) -> Result<(), PublishError> {
-    partition_of(&mut delivery).await.map(drop).map_err(|failed| failure(failed.reason()))
-}
-
-enum Failure {
-    /// By the broker, or it did not answer for long.
-    Refused(String),
-    /// It says nothing of the broker.
-    Unknown(&'static str),
-}
-
-impl Failure {
-    fn reason(self) -> String {
-        match self {
-            Self::Refused(reason) => reason,
-            Self::Unknown(reason) => reason.to_owned(),
-        }
-    }
-}
-
-/// An event on its way to one channel.
-struct Message {
-    channel: &'static Channel,
-    sent: Result<Sent, String>,
-}
-
-impl Message {
-    async fn answer(self) -> (&'static Channel, Result<(), String>) {
-        let result = match self.sent {
-            Ok(sent) => sent.answer().await,
-            Err(reason) => Err(reason),
-        };
-        (self.channel, result)
-    }
-}
-
-/// What the client has.
-struct Sent {
-    passage: Passage,
-    delivery: DeliveryFuture,
-    name: Name,
-    told: Arc<Told>,
-}
-
-impl Sent {
-    /// The answer, as far as it can be waited for.
-    async fn answer(mut self) -> Result<(), String> {
-        tokio::select! {
-            biased;
-            result = partition_of(&mut self.delivery) => self.note(result),
-            () = self.passage.stalled() => {
-                // It is with the client for a while yet, and may still get there: then it is not sent again.
-                tokio::spawn(async move {
-                    let result = partition_of(&mut self.delivery).await;
-                    let (name, told, channel) = (self.name.clone(), Arc::clone(&self.told), self.passage.channel());
-                    if self.note(result).is_ok() {
-                        told.add(&name, channel.name);
-                    }
-                });
-                Err("the broker does not answer".to_owned())
-            }
-        }
-    }
-
-    fn note(self, result: Result<i32, Failure>) -> Result<(), String> {
-        match result {
-            Ok(partition) => {
-                self.passage.taken(partition, Instant::now());
-                Ok(())
-            }
-            Err(failed) => {
-                if matches!(failed, Failure::Refused(_)) {
-                    self.passage.refused();
-                }
-                Err(failed.reason())
-            }
-        }
-    }
-}
-
-/// The answer to an event: yes when all its channels have it.
-async fn all(name: Name, told: Arc<Told>, is_again: bool, messages: Vec<Message>) -> Result<(), PublishError> {
-    let (mut taken, mut failed) = (Vec::new(), None);
-    let mut is_told_to_roles = true;
-    // Each is waited for, whatever becomes of another.
-    for (channel, result) in join_all(messages.into_iter().map(Message::answer)).await {
-        match result {
-            Ok(()) => taken.push(channel.name),
-            Err(reason) => {
-                is_told_to_roles &= !channel.is_internal;
-                failed = Some(reason);
-            }
-        }
-    }
-    match failed {
-        None => {
-            if is_again {
-                told.forget(&name);
-            }
-            Ok(())
-        }
-        Some(reason) => {
-            taken.into_iter().for_each(|channel| told.add(&name, channel));
-            Err(PublishError { reason, is_told_to_roles })
-        }
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err((error, _))) => Err(failure(error.to_string())),
+        Err(_) => Err(failure(REPLACED.to_owned())),
     }
 }
 
@@ -344,5 +205,13 @@ impl Publisher for KafkaPublisher {
             answers.push(all(name, Arc::clone(&self.told), !told.is_empty(), messages).boxed());
         }
         answers
+    }
+
+    async fn is_there(&self) -> bool {
+        let producer = self.producers.usual();
+        // Of one topic, so that the answer is a short one: that it comes is what counts.
+        let topic = self.topics.of(EventType::OrderPlaced).next().map(|topic| topic.name.clone());
+        let look = move || producer.client().fetch_metadata(topic.as_deref(), LOOK_MAX).is_ok();
+        tokio::task::spawn_blocking(look).await.unwrap_or(false)
     }
 }

@@ -131,6 +131,10 @@ pub trait Bus: Send + Sync {
     /// and come again by themselves may leave it to that.
     async fn reclaim(&self, role: Role);
 
+    /// This process can do nothing for the role at present: where several share it, its share goes to the others, with what it was handed
+    /// and has not settled. The next [`Self::receive`] takes a share again. Nothing happens where a role is with one process alone.
+    async fn leave(&self, _role: Role) {}
+
     /// Dead letters by id, beginning behind `after`.
     async fn dead_letters(&self, after: Option<u64>, limit: usize) -> Result<Vec<DeadLetter>, BusError>;
 

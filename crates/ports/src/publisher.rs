@@ -34,6 +34,8 @@ pub struct PublishError {
     pub reason: String,
     /// Whether the roles have the event all the same, and only readers outside wait for it.
     pub is_told_to_roles: bool,
+    /// Whether the broker does not take this event for what it is, and will not before somebody changes the broker.
+    pub is_for_good: bool,
 }
 
 /// The broker's answer to one event. It is waited for or not: what was handed over is on its way.
@@ -48,4 +50,7 @@ pub trait Publisher: Send + Sync {
     /// the broker that takes nothing fails what is for it, and keeps nothing else waiting. Events of one subject stay in their order as
     /// long as none of them fails.
     async fn publish(&self, events: Vec<Announcement>) -> Vec<Answer>;
+
+    /// Whether the broker answers from here: it is asked, and waited for some seconds. It may be there and take nothing.
+    async fn is_there(&self) -> bool;
 }

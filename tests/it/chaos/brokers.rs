@@ -1,6 +1,7 @@
 //! Brokers that are killed and come back, and a network between a process and its broker that fails. Orders are taken all the while.
 
 use std::process::Output;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, block_in_place, spawn_blocking};
@@ -68,6 +69,13 @@ fn without_broker(plant: &Plant) -> JoinHandle<Output> {
     spawn_blocking(move || program.output().unwrap())
 }
 
+/// Ends a process properly that has no broker to take leave of: an operator waits some seconds for that, and no longer.
+fn end_without_broker(plant: &Plant, name: &str) {
+    let begun = Instant::now();
+    block_in_place(|| plant.terminate(name));
+    assert!(begun.elapsed() < Duration::from_secs(10), "{name} took {:?} to end", begun.elapsed());
+}
+
 fn assert_did_not_start(output: &Output) {
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{complaint}");
@@ -94,7 +102,7 @@ async fn the_broker_may_be_killed_and_orders_are_taken_all_the_while() {
     WITNESSES.into_iter().for_each(|process| assert_told_once(&plant.log(process)));
     let mut orders = load.finish().await;
     // Processes come and go meanwhile: one that only takes orders starts, too.
-    block_in_place(|| plant.terminate("till-2"));
+    end_without_broker(&plant, "till-2");
     block_in_place(|| plant.kill("front-2"));
     block_in_place(|| plant.start_process("front-2"));
     let front = plant.fronts().read().unwrap()["front-2"].clone();
@@ -183,6 +191,54 @@ async fn a_process_may_be_cut_off_from_the_broker_and_not_from_the_ledger() {
         network.set(Weather::Clear);
     }
     load.after_more(15).await;
+    assert_eq!(load.faults_met(), 0, "a client has noticed: {:?}", load.counts);
+    let mut orders = load.finish().await;
+    orders.extend(more);
+    assert_in_balance(&plant, &orders).await;
+}
+
+/// How many processes publish, and how often their shares have changed hands.
+async fn relays(plant: &Plant) -> (i64, i64) {
+    let sql = "SELECT count(DISTINCT owner) FILTER (WHERE until > clock_timestamp()), coalesce(sum(token), 0)::bigint
+               FROM leases WHERE role = 'relay'";
+    let row = plant.session().await.query_one(sql, &[]).await.unwrap();
+    (row.get(0), row.get(1))
+}
+
+async fn until_relays(plant: &Plant, count: i64) {
+    until(&format!("{count} processes publish"), async || relays(plant).await.0 == count).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_is_cut_off_from_the_broker_leaves_its_share_to_the_others() {
+    let (mut broker, network) = broker_behind_network();
+    let near = fresh_bus(&broker.brokers(), ALONE);
+    let far = near.replace(&broker.brokers(), &broker.far_broker());
+    let plant = Plant::start_fed(&[], &line(&near)).await;
+    move_to(&plant, "till-2", &far);
+    until_relays(&plant, 2).await;
+    let load = Load::start(&plant.fronts(), CLIENTS, 5_000);
+    let mut more = Vec::new();
+    for (weather, name) in [(Weather::Down, "down"), (Weather::Stalled, "stalled")] {
+        load.after_more(15).await;
+        network.set(weather);
+        // Orders of all shares.
+        more.extend(probe(&plant, name, 32).await);
+        until_relays(&plant, 1).await;
+        network.set(Weather::Clear);
+        until_relays(&plant, 2).await;
+    }
+    // Without any broker they all stand aside, once, and come back.
+    let (_, before) = relays(&plant).await;
+    block_in_place(|| broker.kill(0));
+    until_relays(&plant, 0).await;
+    more.push(assert_takes_orders(&plant.front(), &load, "any relay").await);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    block_in_place(|| broker.revive(0));
+    more.extend(probe(&plant, "back", 12).await);
+    until_relays(&plant, 2).await;
+    let (_, after) = relays(&plant).await;
+    assert!(after - before <= 64, "leases were thrown about: {} times", after - before);
     assert_eq!(load.faults_met(), 0, "a client has noticed: {:?}", load.counts);
     let mut orders = load.finish().await;
     orders.extend(more);

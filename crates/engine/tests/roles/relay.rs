@@ -33,6 +33,8 @@ struct Line {
     parked: BTreeMap<Position, (Timestamp, Delivery)>,
     acknowledged: BTreeSet<Position>,
     dead: Vec<(Position, String)>,
+    /// How often it was left to others.
+    left: u32,
 }
 
 /// A bus for the relay, and the ledger that it settles with: what is given back goes before what is due, and that before what is new.
@@ -72,7 +74,7 @@ impl Bus for Feed {
         assert_eq!(role, Role::Relay);
         loop {
             let from = self.line.lock().read;
-            let events = self.queries.feed(Position(from), max).await.map_err(|error| BusError(error.to_string()))?;
+            let events = self.queries.feed(Position(from), max).await.map_err(|error| BusError::Ledger(error.to_string()))?;
             let deliveries = self.next(events, max);
             if !deliveries.is_empty() {
                 return Ok(deliveries);
@@ -86,6 +88,12 @@ impl Bus for Feed {
     }
 
     async fn reclaim(&self, _: Role) {}
+
+    /// What it has not settled is another's by then.
+    async fn leave(&self, role: Role) {
+        assert_eq!(role, Role::Relay);
+        self.line.lock().left += 1;
+    }
 
     async fn dead_letters(&self, _: Option<u64>, _: usize) -> Result<Vec<DeadLetter>, BusError> {
         Ok(Vec::new())
@@ -131,6 +139,8 @@ impl Ledger for Feed {
 #[derive(Debug, Clone, Copy)]
 enum Says {
     No,
+    /// For what it is.
+    Never,
     Nothing,
 }
 
@@ -141,6 +151,7 @@ struct Broker {
     /// To orders that it is not told about.
     says_to_new: Mutex<Option<Says>>,
     is_away: Mutex<bool>,
+    is_out_of_reach: Mutex<bool>,
     handed: Mutex<HashMap<OrderId, u32>>,
 }
 
@@ -150,20 +161,25 @@ impl Publisher for Broker {
         let answer = |event: Announcement| -> Answer {
             let Subject::Order(id) = event.event.recorded.subject else { return Box::pin(async { Ok(()) }) };
             *self.handed.lock().entry(id).or_default() += 1;
-            let no = PublishError { reason: "no".to_owned(), is_told_to_roles: false };
+            let no = |is_for_good| PublishError { reason: "no".to_owned(), is_told_to_roles: false, is_for_good };
             let mut says = self.says.lock();
             let says_to_new = *self.says_to_new.lock();
             if let Some(new) = says_to_new {
                 says.entry(id).or_insert(new);
             }
             match says.get(&id) {
-                _ if *self.is_away.lock() => Box::pin(async { Err(no) }),
+                _ if *self.is_away.lock() => Box::pin(async move { Err(no(false)) }),
                 None => Box::pin(async { Ok(()) }),
-                Some(Says::No) => Box::pin(async { Err(no) }),
+                Some(Says::No) => Box::pin(async move { Err(no(false)) }),
+                Some(Says::Never) => Box::pin(async move { Err(no(true)) }),
                 Some(Says::Nothing) => Box::pin(std::future::pending()),
             }
         };
         events.into_iter().map(answer).collect()
+    }
+
+    async fn is_there(&self) -> bool {
+        !*self.is_out_of_reach.lock()
     }
 }
 
@@ -316,5 +332,46 @@ async fn only_what_is_damaged_is_given_up() {
     relay.world.clock.advance(Duration::from_secs(120));
     relay.until_acknowledged(&[positions[1], positions[4], positions[5]]).await;
     assert_eq!(relay.feed.line.lock().dead.len(), 1);
+    relay.running.stop().await;
+}
+
+#[tokio::test]
+async fn an_event_that_the_broker_refuses_for_what_it_is_becomes_a_dead_letter_after_a_while() {
+    let relay = Relay::start().await;
+    *relay.broker.says_to_new.lock() = Some(Says::Never);
+    let unfit = relay.place().await;
+    relay.until("it is tried again", |line| line.parked.contains_key(&unfit)).await;
+    *relay.broker.says_to_new.lock() = None;
+    for tries in 1..8 {
+        let is_parked = |line: &Line| line.parked.get(&unfit).is_some_and(|(_, delivery)| delivery.tries == tries);
+        relay.until("whoever changes the topic has some minutes", is_parked).await;
+        relay.world.clock.advance(Duration::from_secs(90));
+    }
+    relay.until("it is given up", |line| line.dead == [(unfit, "no".to_owned())]).await;
+    let healthy = relay.place().await;
+    relay.until_acknowledged(&[healthy]).await;
+    relay.running.stop().await;
+}
+
+#[tokio::test]
+async fn a_process_that_is_cut_off_from_the_broker_leaves_its_share_to_others_once() {
+    let relay = Relay::start().await;
+    (*relay.broker.is_away.lock(), *relay.broker.is_out_of_reach.lock()) = (true, true);
+    let mut placed = vec![relay.place().await];
+    let is_left = |line: &Line| (line.left, line.back.len(), line.parked.len()) == (1, 1, 0);
+    relay.until("it leaves with empty hands", is_left).await;
+    for _ in 0..5 {
+        placed.push(relay.place().await);
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(is_left(&relay.feed.line.lock()), "it takes no more");
+    assert_eq!(relay.broker.handed.lock().values().sum::<u32>(), 1);
+    (*relay.broker.is_away.lock(), *relay.broker.is_out_of_reach.lock()) = (false, false);
+    relay.until_acknowledged(&placed).await;
+    // A broker that is within reach and takes nothing takes nothing of others either.
+    *relay.broker.is_away.lock() = true;
+    relay.place().await;
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    assert_eq!(relay.feed.line.lock().left, 1);
     relay.running.stop().await;
 }

@@ -94,6 +94,11 @@ impl Passage {
             // Somebody has given the topic more partitions.
             known.fetch_max(partition.saturating_add(1), Ordering::Relaxed);
         }
+        self.moves(now);
+    }
+
+    /// The broker takes what it is given here, though perhaps not this.
+    pub(super) fn moves(&self, now: Instant) {
         let mut lane = self.lane.lock();
         lane.refused = 0;
         lane.moved_at = now;

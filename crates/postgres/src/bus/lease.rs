@@ -37,8 +37,8 @@ struct Plan {
 /// Renews the leases of this process, gives up what is beyond its share, and takes what is free within it. One transaction.
 pub(crate) async fn pass(shared: &Shared, client: &mut ClientWrapper) -> Result<(), StoreError> {
     let bus = &shared.bus;
-    let roles = bus.roles();
-    if roles.is_empty() {
+    let (roles, left) = (bus.roles(), bus.left());
+    if roles.is_empty() && left.is_empty() {
         return Ok(());
     }
     // Before the database's clock is asked, so that we never believe a lease to hold for longer than it does.
@@ -46,14 +46,16 @@ pub(crate) async fn pass(shared: &Shared, client: &mut ClientWrapper) -> Result<
     let tx = client.transaction().await?;
     // Should a crash of the server undo it, it is as if the leases had run out.
     tx.batch_execute("SET LOCAL synchronous_commit TO off").await?;
-    let is_news = join(shared, &tx, &roles).await?;
+    let is_news = join(shared, &tx, &roles).await? | part(shared, &tx, &left).await?;
     let shares = shares(shared, &tx, &roles).await?;
     let plans: Vec<(Role, Plan)> = roles
         .iter()
+        .chain(&left)
         .map(|role| {
             let mut state = bus.seat(*role).state.lock();
             state.pass_over(&bus.feed);
-            (*role, plan(&mut state, shares.get(role.as_str()).copied().unwrap_or(0), bus.lease))
+            let patience = if left.contains(role) { Duration::ZERO } else { bus.lease };
+            (*role, plan(&mut state, shares.get(role.as_str()).copied().unwrap_or(0), patience))
         })
         .collect();
     let renewed = renew(shared, &tx, &plans).await?;
@@ -65,6 +67,7 @@ pub(crate) async fn pass(shared: &Shared, client: &mut ClientWrapper) -> Result<
     }
     tx.commit().await?;
     apply(shared, plans, &renewed, taken, parked, holds_until);
+    left.iter().for_each(|role| bus.seat(*role).is_left.store(false, Ordering::Release));
     Ok(())
 }
 
@@ -88,6 +91,16 @@ async fn join(shared: &Shared, tx: &Transaction<'_>, roles: &[Role]) -> Result<b
         tx.execute(&tx.prepare_cached(sql).await?, &[&names, &i32::from(PARTITIONS)]).await?;
     }
     Ok(is_news)
+}
+
+/// Says that this process no longer runs these roles. Whether that is news to others.
+async fn part(shared: &Shared, tx: &Transaction<'_>, roles: &[Role]) -> Result<bool, StoreError> {
+    if roles.is_empty() {
+        return Ok(false);
+    }
+    let names: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+    let sql = "DELETE FROM members WHERE process = $1 AND role = ANY($2)";
+    Ok(tx.execute(&tx.prepare_cached(sql).await?, &[&shared.bus.process, &names]).await? > 0)
 }
 
 /// How many partitions of each role are this process's share. The shares of all who are there add up to all partitions.
@@ -323,7 +336,7 @@ fn apply(
 
 /// Gives up all leases of this process, behind its last commit. What it was to settle comes again elsewhere, at once.
 pub(crate) async fn close(shared: &Shared) {
-    let all = shared.bus.roles();
+    let all = [shared.bus.roles(), shared.bus.left()].concat();
     for role in &all {
         // A receiver that still asks is given nothing.
         shared.bus.seat(*role).is_run.store(false, Ordering::Release);

@@ -48,6 +48,8 @@ pub(crate) struct Seat {
     bell: Notify,
     /// Whether anybody in this process has asked for the role's deliveries, so that it leases its share of them.
     is_run: AtomicBool,
+    /// Whether it has none to do any more, and its leases are to be given up.
+    is_left: AtomicBool,
 }
 
 /// What this process holds of the bus.
@@ -82,6 +84,7 @@ impl Bus {
                 is_fed_elsewhere: options.is_relayed && !role.reacts_to().is_empty(),
                 bell: Notify::new(),
                 is_run: AtomicBool::new(false),
+                is_left: AtomicBool::new(false),
             }
         };
         Self { process: Uuid::now_v7(), lease: options.lease, feed: Feed::default(), seats: Role::ALL.map(seat) }
@@ -94,6 +97,12 @@ impl Bus {
     /// The roles that this process runs.
     fn roles(&self) -> Vec<Role> {
         Role::ALL.into_iter().filter(|role| self.seat(*role).is_run.load(Ordering::Acquire)).collect()
+    }
+
+    /// The roles that this process ran, and whose share is to go to others.
+    fn left(&self) -> Vec<Role> {
+        let is_left = |seat: &Seat| seat.is_left.load(Ordering::Acquire) && !seat.is_run.load(Ordering::Acquire);
+        Role::ALL.into_iter().filter(|role| is_left(self.seat(*role))).collect()
     }
 
     /// The server has lost commits that this process knows of: what it holds in memory is of another history. Leases are taken anew when they

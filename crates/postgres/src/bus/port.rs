@@ -70,6 +70,14 @@ impl Bus for PgLedger {
         seat.bell.notify_waiters();
     }
 
+    async fn leave(&self, role: Role) {
+        let seat = self.shared.bus.seat(role);
+        if seat.is_run.swap(false, Ordering::AcqRel) {
+            seat.is_left.store(true, Ordering::Release);
+            self.shared.notify.poke_leases();
+        }
+    }
+
     async fn dead_letters(&self, after: Option<u64>, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
         Ok(dead_letters::list(&self.shared, after, limit).await?)
     }

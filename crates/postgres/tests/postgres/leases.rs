@@ -201,6 +201,34 @@ async fn a_partition_is_handed_over_when_its_deliveries_are_settled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_leaves_a_role_to_others_has_a_share_again_when_it_asks() {
+    let mut installation = Installation::new();
+    let first = open_shop(&mut installation).await;
+    first.join(ROLE).await;
+    let second = installation.start().await;
+    second.join(ROLE).await;
+    installation.until_shared(ROLE, &[8, 8]).await;
+    place(&first, 100).await;
+    let in_hand = first.receive(ROLE, SOON).await;
+    let others = second.receive(ROLE, SOON).await;
+    assert_eq!((in_hand.is_empty(), in_hand.len() + others.len()), (false, 100));
+    first.run(|shop| async move { shop.backend.bus.leave(ROLE).await }).await;
+    installation.until_shared(ROLE, &[16]).await;
+    assert_eq!(second.receive_many(ROLE, in_hand.len()).await, in_hand, "with what the first had");
+    // What it still says is void, and nobody waits for it.
+    settle(&first, in_hand.clone()).await;
+    settle(&second, [in_hand, others].concat()).await;
+    tokio::time::sleep(LEASE).await;
+    installation.until_shared(ROLE, &[16]).await;
+    first.join(ROLE).await;
+    installation.until_shared(ROLE, &[8, 8]).await;
+    first.run(|shop| async move { shop.backend.bus.leave(ROLE).await }).await;
+    first.close().await;
+    installation.until_shared(ROLE, &[16]).await;
+    assert_eq!(second.receive(ROLE, LEASE).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_is_redriven_from_any_process() {
     let mut installation = Installation::new();
     let worker = open_shop(&mut installation).await;

@@ -11,9 +11,9 @@ use futures_util::{FutureExt, StreamExt};
 use ordermill_core::limits::SUBMIT_INPUTS_MAX;
 use ordermill_core::process::{GiveUp, Retry};
 use ordermill_ports::damper::Damper;
-use ordermill_ports::publisher::{Answer, PublishError};
+use ordermill_ports::publisher::{Answer, PublishError, Publisher};
 use ordermill_ports::{Delivery, Submission};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
 use super::Asked;
@@ -30,28 +30,44 @@ const AWAY_AFTER: Duration = Duration::from_secs(5);
 const AWAY_PAUSE: Duration = Duration::from_secs(2);
 
 /// At the end of the process the broker is given so long to answer for what it has been handed.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// At most so often it is told that events are not taken.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// For what a role waits for: a broker mostly is whole again within a minute.
-const FOR_ROLES: Retry = forever(60);
+pub(super) const FOR_ROLES: Retry = forever(60);
 /// For what only readers outside wait for.
 const FOR_OUTSIDE: Retry = forever(600);
 
-/// Nothing that was committed is ever given up.
+/// For an event that the broker refuses for what it is: two minutes, for whoever is just about to change the topic.
+const UNFIT: Retry = Retry { tries: Some(8), ..FOR_ROLES };
+
+/// Until the broker takes it.
 const fn forever(longest_s: u64) -> Retry {
     let (first, longest) = (Duration::from_secs(1), Duration::from_secs(longest_s));
     Retry { first, longest, tries: None, then: GiveUp::DeadLetter }
 }
 
-/// Parks a delivery in the ledger, each time for longer.
-pub(super) fn put_off(worker: &Worker, delivery: Delivery, is_for_roles: bool, reason: String) -> Submission {
-    let retry = if is_for_roles { FOR_ROLES } else { FOR_OUTSIDE };
+/// How an event is tried again that the broker did not take.
+const fn rule(error: &PublishError) -> &'static Retry {
+    match error {
+        PublishError { is_for_good: true, .. } => &UNFIT,
+        PublishError { is_told_to_roles: true, .. } => &FOR_OUTSIDE,
+        PublishError { .. } => &FOR_ROLES,
+    }
+}
+
+/// Parks a delivery in the ledger, each time for longer. Gives it up where the rule does.
+pub(super) fn put_off(worker: &Worker, delivery: Delivery, rule: &Retry, reason: String) -> Submission {
     let tries = delivery.tries.saturating_add(1);
-    let wait = retry.delay_after(tries, worker.parts.random.unit()).unwrap_or(retry.longest);
-    Submission::settle(delivery.retry(after(worker.now(), wait), reason))
+    match rule.delay_after(tries, worker.parts.random.unit()) {
+        Some(wait) => Submission::settle(delivery.retry(after(worker.now(), wait), reason)),
+        None => {
+            tracing::error!(position = delivery.position.0, %reason, "an event is not taken by the broker, and is given up");
+            Submission::settle(delivery.dead_letter(reason))
+        }
+    }
 }
 
 /// An event that the broker has not answered for.
@@ -73,6 +89,7 @@ impl Future for Waiting {
 /// Everything that is under way.
 pub(super) struct Answers<'a> {
     worker: &'a Worker,
+    publisher: &'a dyn Publisher,
     /// Where the places of what is settled go back.
     room: &'a Semaphore,
     waiting: FuturesUnordered<Waiting>,
@@ -81,21 +98,36 @@ pub(super) struct Answers<'a> {
     commits: FuturesUnordered<BoxFuture<'a, usize>>,
     /// To be given back at that time, the earliest first.
     kept: VecDeque<(Instant, Delivery)>,
+    /// When it last had a word on an event that shows that it works.
     taken_at: Option<Instant>,
+    /// A look at a broker that takes nothing, and when it began.
+    look: Option<BoxFuture<'a, bool>>,
+    looked_at: Option<Instant>,
+    /// Whether it cannot be reached from here.
+    is_cut_off: &'a watch::Sender<bool>,
     published: metrics::Counter,
     complaints: Damper,
 }
 
 impl<'a> Answers<'a> {
-    pub(super) fn new(worker: &'a Worker, room: &'a Semaphore) -> Self {
+    pub(super) fn new(
+        worker: &'a Worker,
+        publisher: &'a dyn Publisher,
+        room: &'a Semaphore,
+        is_cut_off: &'a watch::Sender<bool>,
+    ) -> Self {
         Self {
             worker,
+            publisher,
             room,
             waiting: FuturesUnordered::new(),
             answered: Vec::new(),
             commits: FuturesUnordered::new(),
             kept: VecDeque::new(),
             taken_at: None,
+            look: None,
+            looked_at: None,
+            is_cut_off,
             published: metrics::counter!("ordermill_relay_events_total"),
             complaints: Damper::new(COMPLAINT_INTERVAL),
         }
@@ -111,6 +143,7 @@ impl<'a> Answers<'a> {
                     Some(more) => self.waiting.extend(more.into_iter().map(|(delivery, answer)| {
                         Waiting { delivery: Some(delivery), answer }
                     })),
+                    None if *self.is_cut_off.borrow() => end = Some(Instant::now()),
                     None => end = Some(Instant::now() + LAST_ANSWERS),
                 },
                 Some((delivery, answer)) = self.waiting.next() => {
@@ -118,6 +151,12 @@ impl<'a> Answers<'a> {
                     self.take_ready();
                 }
                 Some(count) = self.commits.next() => self.room.add_permits(count),
+                is_there = look_of(&mut self.look) => {
+                    self.look = None;
+                    if !is_there {
+                        self.is_cut_off.send_replace(true);
+                    }
+                }
                 () = until(back_at) => self.give_back(Instant::now()).await,
                 () = until(end) => break,
             }
@@ -150,13 +189,25 @@ impl<'a> Answers<'a> {
                     let events = kept_back + 1;
                     tracing::error!(events, %error, "events were not published; they are published again");
                 }
+                if error.is_for_good {
+                    self.taken_at = Some(now);
+                }
                 if self.taken_at.is_some_and(|at| now.duration_since(at) < AWAY_AFTER) {
-                    let is_for_roles = !error.is_told_to_roles;
-                    self.answered.push(put_off(self.worker, delivery, is_for_roles, error.reason));
+                    let rule = rule(&error);
+                    self.answered.push(put_off(self.worker, delivery, rule, error.reason));
                 } else {
                     self.kept.push_back((now + AWAY_PAUSE, delivery));
+                    self.look(now);
                 }
             }
+        }
+    }
+
+    /// Finds out whether it is the broker that does not work, or the way to it.
+    fn look(&mut self, now: Instant) {
+        if self.look.is_none() && self.looked_at.is_none_or(|at| now.duration_since(at) >= AWAY_PAUSE) {
+            self.look = Some(self.publisher.is_there());
+            self.looked_at = Some(now);
         }
     }
 
@@ -196,6 +247,14 @@ impl<'a> Answers<'a> {
         while self.commits.next().await.is_some() {
             self.commit();
         }
+    }
+}
+
+/// What that look found; nothing, where there is none.
+async fn look_of(look: &mut Option<BoxFuture<'_, bool>>) -> bool {
+    match look {
+        Some(look) => look.await,
+        None => std::future::pending().await,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ordermill_ports::queries::{Committed, QueryError};
 use ordermill_ports::{Delivery, Position, Submission};
 
-use super::answers::put_off;
+use super::answers::{FOR_ROLES, put_off};
 use crate::worker::Worker;
 
 /// Why an event waits that the ledger does not give us.
@@ -30,7 +30,7 @@ pub(super) async fn read(worker: &Worker, deliveries: Vec<Delivery>) -> Vec<(Del
     let mut settled = Vec::new();
     if !newer.is_empty() {
         tracing::warn!(events = newer.len(), "events of a newer program are not published by this one; they wait");
-        settled.extend(newer.into_iter().map(|delivery| put_off(worker, delivery, true, NEWER.to_owned())));
+        settled.extend(newer.into_iter().map(|delivery| put_off(worker, delivery, &FOR_ROLES, NEWER.to_owned())));
     }
     for (delivery, reason) in damaged {
         tracing::error!(position = delivery.position.0, %reason, "an event cannot be read, and is not published");
