@@ -9,6 +9,6 @@ FROM debian:bookworm-slim
 RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates libssl3 zlib1g curl && rm -rf /var/lib/apt/lists/*
 COPY --from=build /src/target/release/ordermill /usr/local/bin/
 # Volumes that are empty take over what the image has there, its owner included.
-RUN useradd --system --uid 10001 ordermill && mkdir /data /shared && chown ordermill /data /shared
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin ordermill && mkdir /data /shared && chown ordermill /data /shared
 USER ordermill
 ENTRYPOINT ["ordermill"]
