@@ -101,6 +101,48 @@ async fn a_process_that_shares_a_role_is_killed_and_nobody_notices() {
     assert!(closed.totals().is_object());
 }
 
+/// No role gets anything then, so it is seen where operators look, and there is nothing to be seen at its own process.
+#[tokio::test]
+async fn a_relay_that_nobody_runs_is_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, other) = (folder.path().join("data"), folder.path().join("other"));
+    profile::prepare(&data);
+    std::fs::create_dir_all(&other).unwrap();
+    std::fs::copy(data.join("ordermill.toml"), other.join("ordermill.toml")).unwrap();
+    let others = "api,payments,inventory,notifications,tracking,archive,records,sweeper";
+    let server = Server::spawn_with(ordermill(), &data, &["--role", others]);
+    let shop = Shop::of(&server);
+    shop.stock_product("P1", 1_000, 100).await;
+    let id = shop.post("/v1/orders", Shop::order("P1", 1)).await.order_id();
+    let relay_lags = || {
+        let of_channel = |channel: &Value| {
+            (channel["consumers"][0]["role"] == "relay").then(|| channel["consumers"][0]["lag"].as_u64())
+        };
+        channels(&server).iter().map(|channel| of_channel(channel).flatten()).collect::<Option<Vec<u64>>>().unwrap()
+    };
+    assert!(relay_lags().iter().all(|lag| *lag > 0), "{:?}", channels(&server));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let until_metrics_have = async |wanted: fn(&str) -> bool| loop {
+        let metrics = shop.get("/metrics").await.text;
+        if metrics.lines().filter_map(|line| line.strip_prefix("ordermill_role_lag{role=\"relay\"} ")).any(wanted) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{metrics}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    until_metrics_have(|lag| lag != "0").await;
+    let relay = Server::spawn_with(ordermill(), &other, &["--role", "relay"]);
+    shop.wait_for(&id, |order| order["status"] == "confirmed").await;
+    until_metrics_have(|lag| lag == "0").await;
+    // The archive takes its time.
+    while relay_lags().into_iter().sum::<u64>() > 0 {
+        assert!(Instant::now() < deadline, "{:?}", channels(&server));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert!(relay.terminate().success());
+    assert!(server.terminate().success());
+}
+
 #[test]
 fn a_broker_needs_a_ledger_that_processes_share() {
     let folder = tempfile::tempdir().unwrap();

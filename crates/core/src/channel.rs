@@ -72,10 +72,10 @@ impl Channel {
         self.event_types.contains(&kind)
     }
 
-    /// Whether a delivery of an event of this type to this role is one of its messages.
+    /// Whether a delivery of an event of this type to this role is one of its messages. The relay's are: a broker's readers wait for them.
     #[must_use]
     pub fn delivers(&self, role: Role, kind: E) -> bool {
-        self.carries(kind) && self.consumers().any(|consumer| consumer == role)
+        self.carries(kind) && (role == Role::Relay || self.consumers().any(|consumer| consumer == role))
     }
 
     /// The roles that react to what is on it, by the table of the process.
@@ -203,6 +203,16 @@ mod tests {
         assert!(of("payment_status_topic").contains(&Role::Inventory));
         assert_eq!(of("order-tracking.events"), [Role::Tracking]);
         assert_eq!(of("records"), [Role::Records]);
+        let delivers = |role| {
+            let of_placed = TABLE.iter().filter(move |channel| channel.delivers(role, E::OrderPlaced));
+            of_placed.map(|channel| channel.name).collect::<Vec<_>>()
+        };
+        assert_eq!(delivers(Role::Payments), ["order_queue"]);
+        assert_eq!(
+            delivers(Role::Relay),
+            ["order_queue", "order_publisher"],
+            "it hands them over for all who read them"
+        );
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(crate) struct ChannelView {
     /// The types of its messages.
     #[schema(value_type = Vec<String>)]
     event_types: TypeNames,
-    /// The roles that react to them.
+    /// The roles that react to them. Where a broker carries the channels, first the relay, which hands it their messages.
     consumers: Vec<ConsumerView>,
     /// How many messages were given up; at most 10,000 dead letters are looked at.
     dead_letters: usize,
@@ -92,7 +92,7 @@ pub(crate) async fn list(State(state): State<Shared>, params: Params) -> Result<
         name: channel.name,
         dead_letter_channel: channel.dead_letters,
         event_types: TypeNames(channel.event_types),
-        consumers: channel.consumers().filter_map(|role| Some(consumer(role, *lags.get(&role)?))).collect(),
+        consumers: readers(&state, channel).filter_map(|role| Some(consumer(role, *lags.get(&role)?))).collect(),
         dead_letters: given_up.get(channel.name).copied().unwrap_or(0),
     };
     Ok(json(StatusCode::OK, &ChannelList { channels: channel::TABLE.iter().map(view).collect() }))
@@ -102,10 +102,15 @@ fn consumer(role: Role, lag: Lag) -> ConsumerView {
     ConsumerView { role: role.as_str(), lag: lag.events, parked: lag.parked, oldest: lag.oldest }
 }
 
+/// Who deals with the messages of a channel.
+fn readers(state: &Inner, channel: &'static Channel) -> impl Iterator<Item = Role> + use<> {
+    state.app.bus.is_relayed().then_some(Role::Relay).into_iter().chain(channel.consumers())
+}
+
 /// Each role's lag once, however many channels it reads.
 async fn lags(state: &Inner) -> Result<BTreeMap<Role, Lag>, BusError> {
     let mut lags = BTreeMap::new();
-    for role in channel::TABLE.iter().flat_map(Channel::consumers) {
+    for role in channel::TABLE.iter().flat_map(|channel| readers(state, channel)) {
         if let Entry::Vacant(vacant) = lags.entry(role) {
             vacant.insert(state.app.bus.lag(role).await?);
         }

@@ -226,6 +226,10 @@ impl Bus for KafkaBus {
         self.inner.leave(role).await;
     }
 
+    fn is_relayed(&self) -> bool {
+        true
+    }
+
     async fn dead_letters(&self, after: Option<u64>, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
         self.inner.dead_letters(after, limit).await
     }

@@ -135,6 +135,11 @@ pub trait Bus: Send + Sync {
     /// and has not settled. The next [`Self::receive`] takes a share again. Nothing happens where a role is with one process alone.
     async fn leave(&self, _role: Role) {}
 
+    /// Whether a broker carries the events to the roles, so that they wait for the role `relay` to hand them over.
+    fn is_relayed(&self) -> bool {
+        false
+    }
+
     /// Dead letters by id, beginning behind `after`.
     async fn dead_letters(&self, after: Option<u64>, limit: usize) -> Result<Vec<DeadLetter>, BusError>;
 

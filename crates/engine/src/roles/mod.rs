@@ -62,15 +62,14 @@ fn run(worker: Worker) -> Option<BoxFuture<'static, ()>> {
     }
 }
 
-/// Whether any event reaches the role.
-fn is_behind_something(role: Role, parts: &Parts) -> bool {
-    !role.reacts_to().is_empty() || role == Role::Relay && parts.publisher.is_some()
-}
-
-/// Keeps the gauges of how far each role is behind.
-pub(crate) async fn report_lag(parts: Arc<Parts>, roles: Vec<Role>, mut stopping: watch::Receiver<bool>) {
+/// Keeps the gauges of how far each role is behind: those that run here, and the relay, without which none of them gets anything.
+pub(crate) async fn report_lag(parts: Arc<Parts>, mut roles: Vec<Role>, mut stopping: watch::Receiver<bool>) {
+    roles.retain(|role| !role.reacts_to().is_empty());
+    if parts.bus.is_relayed() {
+        roles.push(Role::Relay);
+    }
     loop {
-        for role in roles.iter().copied().filter(|role| is_behind_something(*role, &parts)) {
+        for role in roles.iter().copied() {
             let Ok(lag) = parts.bus.lag(role).await else { continue };
             let name = role.as_str();
             let age = lag.oldest.map_or(0.0, |oldest| parts.clock.now().duration_since(oldest).as_secs_f64());
