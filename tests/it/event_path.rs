@@ -158,3 +158,16 @@ fn a_broker_needs_a_ledger_that_processes_share() {
     let said = serve("kafka://shop:hunter2@127.0.0.1:1");
     assert!(said.contains("env:NAME") && !said.contains("hunter2"), "{said}");
 }
+
+#[test]
+fn a_broker_that_is_away_is_named_by_whoever_asks_how_far_the_roles_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = format!("ledger = \"{}\"\n", profile::fresh_ledger());
+    // Port 1 of the loopback has no broker; a process that takes orders alone starts all the same.
+    std::fs::write(folder.path().join("ordermill.toml"), ledger + "bus = \"kafka://127.0.0.1:1\"\n").unwrap();
+    let server = Server::spawn_with(ordermill(), folder.path(), &["--role", "api"]);
+    let output = ordermill().args(["bus", "list", "--url", &server.url]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("the broker does not answer"), "{said}");
+}

@@ -148,7 +148,14 @@ impl From<QueryError> for Problem {
 impl From<BusError> for Problem {
     fn from(error: BusError) -> Self {
         tracing::warn!(reason = %error, "bus failed");
-        Self::new(&error_code::UNAVAILABLE, "the event path could not be read")
+        let detail = match error {
+            BusError::Ledger(_) => "the ledger could not be read; the server's log says why",
+            BusError::Broker(_) => {
+                "the broker does not answer, so how far the roles are is not known; orders are taken all the same, \
+                 and the server's log says why"
+            }
+        };
+        Self::new(&error_code::UNAVAILABLE, detail)
     }
 }
 
@@ -252,6 +259,14 @@ mod tests {
             "errors": [{"field": "a", "message": "is missing"}, {"field": "b[1].c", "message": "is short"}],
         });
         assert_eq!(json, expected);
+    }
+
+    #[test]
+    fn what_is_away_is_named_without_its_words() {
+        let detail = |error: BusError| Problem::from(error).detail;
+        let (ledger, broker) = (detail(BusError::Ledger("x:5432".into())), detail(BusError::Broker("x:9092".into())));
+        assert!(ledger.contains("the ledger") && broker.contains("the broker"), "{ledger} {broker}");
+        assert!(!ledger.contains("x:") && !broker.contains("x:"), "{ledger} {broker}");
     }
 
     #[test]

@@ -110,7 +110,7 @@ impl Remote {
         let probe = match probes.entry(role) {
             Entry::Occupied(there) => there.into_mut(),
             Entry::Vacant(place) => {
-                let consumer = self.onlooker(role).map_err(|error| BusError(error.to_string()))?;
+                let consumer = self.onlooker(role).map_err(|error| BusError::Broker(error.to_string()))?;
                 place.insert(Probe { consumer: Arc::new(consumer), asked: Instant::now(), answered: None })
             }
         };
@@ -121,8 +121,9 @@ impl Remote {
         let ours: HashSet<Place> = seat.map(|seat| seat.state.lock().places()).unwrap_or_default();
         let consumer = Arc::clone(&probe.consumer);
         let asked = tokio::task::spawn_blocking(move || ask(&consumer, role, &topics, &ours)).await;
-        let backlog =
-            asked.map_err(|error| BusError(error.to_string()))?.map_err(|error| BusError(error.to_string()))?;
+        let backlog = asked
+            .map_err(|error| BusError::Broker(error.to_string()))?
+            .map_err(|error| BusError::Broker(error.to_string()))?;
         probe.answered = Some((Instant::now(), backlog));
         Ok(backlog)
     }

@@ -104,10 +104,16 @@ pub struct Lag {
     pub oldest: Option<Timestamp>,
 }
 
-/// The bus failed.
+/// What the bus is made of failed.
 #[derive(Debug, Clone, Error)]
-#[error("the bus failed: {0}")]
-pub struct BusError(pub String);
+pub enum BusError {
+    /// The ledger, which every bus reads.
+    #[error("the ledger failed: {0}")]
+    Ledger(String),
+    /// The broker that carries its events, where one does.
+    #[error("the broker failed: {0}")]
+    Broker(String),
+}
 
 /// The bus.
 #[async_trait]

@@ -223,7 +223,7 @@ impl From<StoreError> for QueryError {
 
 impl From<StoreError> for BusError {
     fn from(error: StoreError) -> Self {
-        Self(error.to_string())
+        Self::Ledger(error.to_string())
     }
 }
 

@@ -55,6 +55,9 @@ async fn connections_that_others_have_all_of() {
         }
     }
     assert_sheds(&plant).await;
+    let looked = plant.front().get("/v1/channels").await;
+    assert_eq!(looked.code(), "unavailable", "{looked:?}");
+    assert!(looked.body["detail"].as_str().unwrap().contains("the ledger could not be read"), "{looked:?}");
     drop(taken);
     load.after_more(25).await;
     assert_in_balance(&plant, &load.finish().await).await;

@@ -81,9 +81,9 @@ impl Bus for SqliteLedger {
     async fn redrive(&self, ids: &[u64]) -> Result<Vec<u64>, BusError> {
         let (reply, answer) = oneshot::channel();
         if !self.shared.lanes.command(Command::Redrive { ids: ids.to_vec(), reply }) {
-            return Err(BusError("the ledger is closing".to_owned()));
+            return Err(BusError::Ledger("it is closing".to_owned()));
         }
-        answer.await.map_err(|_| BusError("the ledger could not commit".to_owned()))
+        answer.await.map_err(|_| BusError::Ledger("it could not commit".to_owned()))
     }
 
     async fn lag(&self, role: Role) -> Result<Lag, BusError> {
@@ -112,7 +112,7 @@ impl Bus for SqliteLedger {
 }
 
 fn bus_error(error: QueryError) -> BusError {
-    BusError(error.to_string())
+    BusError::Ledger(error.to_string())
 }
 
 fn dead_letters(
