@@ -219,7 +219,17 @@ async fn what_is_not_whole_is_not_imported() {
     refuse(text.replacen("\"format\":1", "\"format\":2", 1).as_bytes(), "a newer one must import it");
     refuse(b"", "cut off");
     refuse(b"{\"order_ref\":\"4711\"}\n", "line 1");
-    // Nothing of it was written.
+    let mut flipped = packed_bytes.clone();
+    flipped[packed_bytes.len() / 2] ^= 0xff;
+    refuse(&flipped, "the export is damaged: line ");
+    // Nothing of it was written, except for what came through a pipe: that is gone on with.
+    let mut piped = ordermill();
+    piped.args(["import-ledger", "-", "--data"]).arg(&new).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&packed_bytes[..packed_bytes.len() / 2]).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_fails(&output, 1, "cut off");
+    assert_fails(&output, 1, "import the whole file to go on where this ended, or");
     import(&new, &packed);
     doctor(&new).assert_clean();
 }

@@ -72,8 +72,11 @@ pub enum ImportError {
         /// Whole lines that are there.
         lines: u64,
     },
-    /// The file is no export, or not what it was.
-    #[error("line {line} of the export: {problem}")]
+    /// The file does not begin as an export does.
+    #[error("the file is no export of `ordermill export`, or damaged: its line 1 is no header")]
+    NoExport,
+    /// The file is not what it was.
+    #[error("the export is damaged: line {line}: {problem}")]
     Damaged {
         /// Which line, from 1.
         line: u64,

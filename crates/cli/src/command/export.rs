@@ -29,7 +29,7 @@ The file holds every event with its position, and what does not follow from even
 were given up, and how far each role has come. `ordermill import-ledger` makes a ledger of it again, on any backend:
 
   ordermill export ledger.ndjson.gz --data shop
-  ordermill import-ledger ledger.ndjson.gz --data shop --set ledger=postgres://shop@db/shop
+  ordermill import-ledger ledger.ndjson.gz --data shop --set 'ledger=postgres://shop@db/shop?password=env:DB_PASSWORD'
 
 It is a backup as well. Mails, the archive and the books of the payment sandbox are no part of the ledger and stay where they are. \
 docs/moving.md tells the rest.

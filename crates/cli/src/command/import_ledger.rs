@@ -60,7 +60,13 @@ pub fn run(args: Args, global: &Global) -> Result<Exit> {
     let accept = args.accept_findings;
     let imported = moving::import(from.as_mut(), target.as_mut(), accept, &mut |word| watch.update(word), &mut take);
     watch.finish();
-    let imported = imported?;
+    let imported = imported.map_err(|error| match error {
+        // Known only after the beginning was written.
+        moving::ImportError::CutOff { lines: 1.. } | moving::ImportError::Damaged { .. } if is_stdin => {
+            anyhow::anyhow!("{error}; {}", ledgers::how_to_go_on(&config))
+        }
+        error => error.into(),
+    })?;
     print(&imported, &findings, global)?;
     Ok(if imported.is_finished { Exit::Ok } else { Exit::Violated })
 }

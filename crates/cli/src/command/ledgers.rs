@@ -41,6 +41,17 @@ pub fn writer(config: &Config) -> Result<Box<dyn LedgerWriter>> {
     }
 }
 
+/// What to do about a ledger that holds the beginning of an export, and stays closed.
+pub fn how_to_go_on(config: &Config) -> String {
+    let anew = match &config.ledger {
+        Ledger::Sqlite(path) => format!("remove {}", path.display()),
+        Ledger::Memory => "start again".to_owned(),
+        #[cfg(feature = "postgres")]
+        Ledger::Postgres(_) => "drop the schema".to_owned(),
+    };
+    format!("the ledger stays closed: import the whole file to go on where this ended, or {anew} to begin anew")
+}
+
 fn in_memory() -> Usage {
     Usage("a ledger in memory is gone with its process; it cannot be moved".to_owned())
 }

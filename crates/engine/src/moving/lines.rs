@@ -11,6 +11,11 @@ use super::format::{AnyHeader, FORMAT, Header, Line, Trailer};
 /// The longest line: an event and what is around it, several times over.
 const LINE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+/// Why a line is none of an export. The parser knows that line alone, and would call it its first.
+fn unparsed(error: &serde_json::Error) -> String {
+    error.to_string().replace(" at line 1 column ", " at column ")
+}
+
 /// Bytes in hexadecimal.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -32,9 +37,7 @@ impl<'a> Lines<'a> {
         if !lines.read()? {
             return Err(ImportError::CutOff { lines: 0 });
         }
-        let damaged = |problem: String| ImportError::Damaged { line: 1, problem };
-        let any: AnyHeader = serde_json::from_slice(&lines.buffer)
-            .map_err(|_| damaged("it is no header of an export of `ordermill export`".to_owned()))?;
+        let any: AnyHeader = serde_json::from_slice(&lines.buffer).map_err(|_| ImportError::NoExport)?;
         if any.header.format > FORMAT {
             return Err(ImportError::Newer { found: any.header.format });
         }
@@ -43,8 +46,8 @@ impl<'a> Lines<'a> {
                 lines.take();
                 Ok((lines, header))
             }
-            Ok(_) => Err(damaged("it is no header".to_owned())),
-            Err(error) => Err(damaged(error.to_string())),
+            Ok(_) => Err(ImportError::NoExport),
+            Err(error) => Err(lines.damaged(unparsed(&error))),
         }
     }
 
@@ -93,7 +96,8 @@ impl<'a> Lines<'a> {
         if !self.buffer.starts_with(br#"{"trailer":"#) {
             self.take();
         }
-        serde_json::from_slice(&self.buffer).map_err(|error| ImportError::Damaged { line, problem: error.to_string() })
+        let text = self.buffer.trim_ascii_end();
+        serde_json::from_slice(text).map_err(|error| ImportError::Damaged { line, problem: unparsed(&error) })
     }
 
     /// How far it is.

@@ -174,13 +174,18 @@ fn what_is_out_of_order_is_refused() {
         let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
         check(&mut text.as_bytes(), &mut |_| ()).expect_err("it is not sound").to_string()
     };
-    assert!(refusal(&[lines[0], lines[2]]).starts_with("line 2 of the export: the event at 2 follows the one at 0"));
-    assert!(refusal(&[lines[0], lines[5], lines[1]]).contains("line 3 of the export: it does not belong behind"));
-    assert!(refusal(&[lines[0], lines[0]]).contains("line 2 of the export: it is a header"));
-    assert!(refusal(&[lines[0], lines[7]]).contains("line 2 of the export: it speaks of 7 lines"));
+    assert!(
+        refusal(&[lines[0], lines[2]])
+            .starts_with("the export is damaged: line 2: the event at 2 follows the one at 0")
+    );
+    assert!(refusal(&[lines[0], lines[5], lines[1]]).contains("line 3: it does not belong behind"));
+    assert!(refusal(&[lines[0], lines[0]]).contains("line 2: it is a header"));
+    assert!(refusal(&[lines[0], lines[7]]).contains("line 2: it speaks of 7 lines"));
     let doubled: Vec<&str> = lines.iter().copied().chain([lines[7]]).collect();
-    assert!(refusal(&doubled).contains("line 9 of the export: it follows the trailer"));
-    assert!(refusal(&[lines[1]]).contains("line 1 of the export"));
-    assert!(refusal(&[lines[0], "{\"what\":1}"]).contains("line 2 of the export: unknown variant"));
+    assert!(refusal(&doubled).contains("line 9: it follows the trailer"));
+    assert!(refusal(&[lines[1]]).contains("line 1 is no header"));
+    assert!(refusal(&[lines[0], "{\"what\":1}"]).contains("line 2: unknown variant"));
+    let cut = &lines[1][..lines[1].len() - 1];
+    assert!(refusal(&[lines[0], cut]).ends_with(&format!(" at column {}", cut.len())), "in its own line");
     assert!(refusal(&lines[..7]).contains("cut off: it ends after line 7"));
 }
