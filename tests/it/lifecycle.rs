@@ -50,6 +50,25 @@ async fn one_data_directory_has_one_server() {
     assert!(complaint.contains("in use"), "{complaint}");
 }
 
+/// Most likely it was not told of the broker that the others use.
+#[tokio::test]
+async fn a_relay_without_a_broker_does_not_stand_by_in_silence() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    for command in [&["config", "check"][..], &["serve"]] {
+        let mut alone = ordermill();
+        alone.args(command).arg("--data").arg(&data).env("ORDERMILL_BUS", "ledger").env("ORDERMILL_ROLES", "relay");
+        let output = alone.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && said.contains("a relay alone has nothing to do"), "{said}");
+    }
+    // Whoever runs all roles has not asked for it.
+    assert!(Server::start_with(&data, &[("ORDERMILL_BUS", "ledger")]).terminate().success());
+    let environment = [("ORDERMILL_BUS", "ledger"), ("ORDERMILL_ROLES", "api,relay")];
+    let log = Server::start_with(&data, &environment).log_text();
+    assert_eq!(log.matches("the relay has nothing to do").count(), 1, "{log}");
+}
+
 #[tokio::test]
 async fn it_does_not_listen_to_the_world_unasked() {
     let folder = tempfile::tempdir().unwrap();

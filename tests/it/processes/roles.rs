@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::installation::{Installation, start_roles};
-use crate::support::{Server, Shop, ordermill};
+use crate::support::{Server, Shop, doctor, ordermill};
 
 #[tokio::test]
 async fn a_process_without_the_interface_can_be_watched_and_nothing_else() {
@@ -83,4 +83,24 @@ async fn two_processes_do_not_write_one_mail_file() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(complaint.contains("mail.mbox is in use by another process"), "{complaint}");
+}
+
+/// Nothing of the shop lies in it but what the configuration puts there, and that refuses a second writer itself.
+#[tokio::test]
+async fn processes_may_be_given_one_data_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let first = Server::start(&data);
+    let front = Server::spawn_with(ordermill(), &data, &["--role", "api"]);
+    for (role, what) in [("notifications", "mail.mbox"), ("payments", "sandbox.journal")] {
+        let output = ordermill().args(["serve", "--role", role, "--data"]).arg(&data).output().unwrap();
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{complaint}");
+        assert!(complaint.contains(&format!("{what} is in use by another process")), "{complaint}");
+    }
+    let shop = Shop::of(&front);
+    shop.stock_product("P1", 1_000, 10).await;
+    assert_eq!(shop.place_and_wait(Shop::order("P1", 1)).await.body["status"], "confirmed");
+    assert!(front.terminate().success() && first.terminate().success());
+    doctor(&data).assert_clean();
 }

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use anyhow::Result;
 use ordermill_config as config;
 use ordermill_config::Config;
+use ordermill_core::process::Role;
 use ordermill_embedded::{memory, sqlite};
 use ordermill_ports::{Bus, Clock, Ledger, Publisher, Queries};
+
+use crate::exit::Usage;
 
 /// A ledger in its parts.
 pub(super) struct Store {
@@ -23,6 +26,14 @@ pub(super) struct Store {
 /// Opens it.
 pub(super) async fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Store> {
     check(config)?;
+    let roles = &config.roles.0;
+    // Whoever runs all roles has not asked for this one.
+    if config.bus == config::Bus::Ledger && roles.contains(&Role::Relay) && roles.len() < Role::ALL.len() {
+        tracing::warn!(
+            "the relay has nothing to do here: with bus = \"ledger\" the roles read the ledger themselves; name the broker in bus, as in \
+             the other processes, or leave the role out"
+        );
+    }
     let (policy, undecided_max) = (config.process.policy(), config.intake.undecided_max);
     Ok(match &config.ledger {
         config::Ledger::Sqlite(path) => {
@@ -42,12 +53,17 @@ pub(super) async fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Stor
     })
 }
 
-/// Refuses a bus that is not for this ledger, and what is wrong with its URL.
+/// Refuses a bus that is not for this ledger, what is wrong with its URL, and a process that would do nothing for want of a broker.
 ///
 /// # Errors
 /// [`crate::exit::Usage`].
 pub(super) fn check(config: &Config) -> Result<()> {
     match (&config.bus, &config.ledger) {
+        (config::Bus::Ledger, _) if config.roles.0 == [Role::Relay] => {
+            let reason = "roles: a relay alone has nothing to do with bus = \"ledger\", as the roles read the ledger themselves; name the \
+                          broker in bus, as in the other processes, or do not start this one";
+            Err(Usage(reason.to_owned()).into())
+        }
         // Every ledger is its own bus.
         (config::Bus::Ledger, _) => Ok(()),
         #[cfg(feature = "kafka")]
@@ -55,7 +71,7 @@ pub(super) fn check(config: &Config) -> Result<()> {
         #[cfg(feature = "kafka")]
         (config::Bus::Kafka(_), _) => {
             let reason = "bus: a broker carries the events of a ledger that several processes share; set ledger = \"postgres://…\"";
-            Err(crate::exit::Usage(reason.to_owned()).into())
+            Err(Usage(reason.to_owned()).into())
         }
     }
 }
