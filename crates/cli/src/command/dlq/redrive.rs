@@ -26,7 +26,7 @@ What is delivered again and given up again is a dead letter with a new number.
 
 Examples:
   ordermill dlq redrive 7 12                          these two
-  ordermill dlq redrive --all --role archive          what that role gave up, once its store is whole again
+  ordermill dlq redrive --all --role archive          what that role gave up
   ordermill dlq redrive --all --rate 50 --dry-run     what that would be; nothing is done
 
 Exit code 3: some of the numbers given are of no dead letter; the others are delivered again.")]
