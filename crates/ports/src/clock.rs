@@ -7,6 +7,12 @@ use ordermill_core::id::OrderId;
 pub trait Clock: Send + Sync {
     /// Now, in whole microseconds: what is stored comes back equal.
     fn now(&self) -> Timestamp;
+
+    /// Whether it tells the time of day. Then what counts for other machines as well goes by a clock that they share, where there is one:
+    /// each of their own may be wrong. A clock that is set by hand is the only one.
+    fn is_of_the_day(&self) -> bool {
+        true
+    }
 }
 
 /// Chance.

@@ -56,6 +56,11 @@ impl Shared {
         Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
     }
 
+    /// The time that idempotency keys live by; `None` = the server's, which is one for all processes.
+    pub(crate) fn key_time(&self) -> Option<Timestamp> {
+        (!self.clock.is_of_the_day()).then(|| self.now())
+    }
+
     /// Whether the ledger takes nothing more.
     pub(crate) fn is_closing(&self) -> bool {
         *self.closing.borrow()

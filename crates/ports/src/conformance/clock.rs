@@ -35,4 +35,8 @@ impl Clock for ManualClock {
         let microseconds = self.microseconds.load(Ordering::SeqCst);
         Timestamp::from_microsecond(microseconds).expect("a suite stays within the range of timestamps")
     }
+
+    fn is_of_the_day(&self) -> bool {
+        false
+    }
 }

@@ -65,7 +65,10 @@ impl Batch<'_> {
             None => self.stage(decision, input),
         };
         // Also with a replay: a key that came with a known order reference is used from then on.
-        if let Some((key, record)) = record {
+        if let Some((key, mut record)) = record {
+            if let Some(at) = self.overlay.keys_at {
+                record.expires_at = at.saturating_add(self.policy.idempotency_ttl).unwrap_or(Timestamp::MAX);
+            }
             self.overlay.new_keys.push((key.clone(), record.clone()));
             self.overlay.keys.insert(key, record);
         }

@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
 
-use ordermill_core::Timestamp;
 use ordermill_core::event::Subject;
 use ordermill_core::id::{IdempotencyKey, OrderId, ProductId, RecordId};
 use ordermill_core::idempotency::{Answer, Record, RefRecord};
@@ -28,7 +27,6 @@ pub(crate) async fn load(
     tx: &Tx,
     inputs: &[Submission],
     mut wants: Wants,
-    now: Timestamp,
 ) -> Result<Overlay, StoreError> {
     let mut overlay = Overlay::default();
     let known = known_orders(&shared.orders, &wants);
@@ -54,7 +52,7 @@ pub(crate) async fn load(
     let (_, keys, refs, orders, found, products, prices, customers, _, parcels, _, records, stock) = tokio::try_join!(
         biased;
         tx.begin(),
-        keys(tx, &wants, now),
+        keys(shared, tx, &wants),
         refs(tx, &wants),
         lock_ids(tx, LOCK_ORDERS, wants.orders.iter().map(|id| id.uuid()).collect()),
         read::orders(tx, &shared.orders, &unknown),
@@ -76,10 +74,8 @@ pub(crate) async fn load(
     put(&mut overlay.records, record_ids, records, &mut overlay.broken, |id| Subject::Record(*id));
     add_stock(&mut overlay, &first_stock, &stock)?;
     add_refs(&mut overlay, &refs)?;
-    let keys = keys
-        .iter()
-        .map(|row| Ok(FoundKey { key: parse_id(get(row, 0)?)?, record: key_record(row, 1)?, is_in_time: get(row, 4)? }))
-        .collect::<Result<Vec<_>, StoreError>>()?;
+    overlay.keys_at = keys.first().map(|row| get(row, 0)).transpose()?;
+    let keys = keys.iter().filter_map(|row| found_key(row).transpose()).collect::<Result<Vec<_>, _>>()?;
     load_rest(shared, tx, inputs, wants, &keys, &mut overlay).await?;
     add_keys(&mut overlay, keys);
     Ok(overlay)
@@ -91,6 +87,12 @@ struct FoundKey {
     record: Record,
     /// Whether its time is not over.
     is_in_time: bool,
+}
+
+/// The key of a row; none where no key was found.
+fn found_key(row: &Row) -> Result<Option<FoundKey>, StoreError> {
+    let Some(key) = get::<Option<&str>>(row, 1)? else { return Ok(None) };
+    Ok(Some(FoundKey { key: parse_id(key)?, record: key_record(row, 2)?, is_in_time: get(row, 5)? }))
 }
 
 /// The orders that the cache knows, of those that are looked at.
@@ -179,10 +181,9 @@ pub(super) const STATEMENTS: [&str; 9] = [
     LOCK_STOCK,
 ];
 
-/// A key's time is over when it is so by the clocks of this machine and of the database: one of them may be ahead.
-const SELECT_KEYS: &str =
-    "SELECT key, fingerprint, answer, expires_at, expires_at > least($2::timestamptz, statement_timestamp())
-    FROM idempotency WHERE key = ANY($1)";
+/// Keys live by the server's clock: those of machines may be ahead or behind. There is a row, with the time, also where there is no key.
+const SELECT_KEYS: &str = "SELECT t.now, k.key, k.fingerprint, k.answer, k.expires_at, k.expires_at > t.now
+    FROM (SELECT coalesce($2::timestamptz, statement_timestamp()) AS now) AS t LEFT JOIN idempotency AS k ON k.key = ANY($1)";
 const SELECT_REFS: &str = "SELECT ref, order_id, fingerprint FROM order_refs WHERE ref = ANY($1)";
 const LOCK_ORDERS: &str = "SELECT id, version FROM orders WHERE id = ANY($1) ORDER BY id FOR UPDATE";
 const LOCK_RECORDS: &str = "SELECT id FROM records WHERE id = ANY($1) ORDER BY id FOR UPDATE";
@@ -203,9 +204,9 @@ async fn lock_texts(tx: &Tx, sql: &str, ids: Vec<&str>) -> Result<Vec<Row>, Stor
     if ids.is_empty() { Ok(Vec::new()) } else { rows(tx, sql, &[&ids]).await }
 }
 
-async fn keys(tx: &Tx, wants: &Wants, now: Timestamp) -> Result<Vec<Row>, StoreError> {
+async fn keys(shared: &Shared, tx: &Tx, wants: &Wants) -> Result<Vec<Row>, StoreError> {
     let keys: Vec<&str> = wants.keys.iter().map(|key| key.as_str()).collect();
-    if keys.is_empty() { Ok(Vec::new()) } else { rows(tx, SELECT_KEYS, &[&keys, &now]).await }
+    if keys.is_empty() { Ok(Vec::new()) } else { rows(tx, SELECT_KEYS, &[&keys, &shared.key_time()]).await }
 }
 
 async fn refs(tx: &Tx, wants: &Wants) -> Result<Vec<Row>, StoreError> {

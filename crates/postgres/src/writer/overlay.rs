@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use ordermill_core::Timestamp;
 use ordermill_core::customer::Customer;
 use ordermill_core::event::{EventType, Subject};
 use ordermill_core::facts::Facts;
@@ -89,6 +90,8 @@ pub(crate) struct Overlay {
     pub(crate) new_refs: Vec<(OrderRef, RefRecord)>,
     /// Keys stored by this transaction.
     pub(crate) new_keys: Vec<(IdempotencyKey, idempotency::Record)>,
+    /// When keys were looked at, by the clock that they live by; `None` where none were.
+    pub(crate) keys_at: Option<Timestamp>,
     /// Keys found that count no more.
     pub(crate) expired_keys: Vec<IdempotencyKey>,
     /// The events, in order; for a new parcel the index of its first one is its place among them.

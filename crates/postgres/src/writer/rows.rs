@@ -16,7 +16,7 @@ use crate::read::{Param, execute};
 pub(crate) async fn write(tx: &Tx, overlay: &Overlay, policy: &Policy, now: Timestamp) -> Result<(), StoreError> {
     tokio::try_join!(
         biased;
-        write_keys(tx, overlay, now),
+        write_keys(tx, overlay),
         write_refs(tx, overlay),
         insert_orders(tx, overlay, policy),
         update_orders(tx, overlay, policy, now),
@@ -35,7 +35,7 @@ fn all_rows(changed: u64, given: usize) -> Result<(), StoreError> {
     if changed == given as u64 { Ok(()) } else { Err(StoreError::Raced) }
 }
 
-async fn write_keys(tx: &Tx, overlay: &Overlay, now: Timestamp) -> Result<(), StoreError> {
+async fn write_keys(tx: &Tx, overlay: &Overlay) -> Result<(), StoreError> {
     if overlay.new_keys.is_empty() {
         return Ok(());
     }
@@ -51,7 +51,7 @@ async fn write_keys(tx: &Tx, overlay: &Overlay, now: Timestamp) -> Result<(), St
         if expired.is_empty() {
             return Ok(0);
         }
-        execute(tx, DELETE_KEYS, &[&expired, &now]).await
+        execute(tx, DELETE_KEYS, &[&expired, &overlay.keys_at]).await
     };
     let params: [Param<'_>; 5] = [&keys, &fingerprints, &answers, &orders, &times];
     tokio::try_join!(biased; delete, execute(tx, INSERT_KEYS, &params))?;
@@ -62,8 +62,7 @@ async fn write_keys(tx: &Tx, overlay: &Overlay, now: Timestamp) -> Result<(), St
 pub(super) const STATEMENTS: [&str; 2] = [DELETE_KEYS, INSERT_KEYS];
 
 /// Where somebody else has used such a key meanwhile, theirs stays, and ours comes up as a conflict.
-const DELETE_KEYS: &str =
-    "DELETE FROM idempotency WHERE key = ANY($1) AND expires_at <= least($2::timestamptz, statement_timestamp())";
+const DELETE_KEYS: &str = "DELETE FROM idempotency WHERE key = ANY($1) AND expires_at <= $2";
 const INSERT_KEYS: &str = "INSERT INTO idempotency (key, fingerprint, answer, order_id, expires_at)
     SELECT * FROM unnest($1::text[], $2::bytea[], $3::text[], $4::uuid[], $5::timestamptz[])";
 

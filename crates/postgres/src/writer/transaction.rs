@@ -159,9 +159,9 @@ async fn tell(tx: &Tx, changes: &Changes, channel: &str, payload: &str) -> Resul
 async fn prepare(shared: &Shared, tx: &Tx, inputs: &[Submission], stock: &[ProductId]) -> Result<Ready, Failure> {
     know_statements(tx).await?;
     let wants = Wants::of(inputs.iter().map(|submission| &submission.input), stock);
-    let now = shared.now();
-    let mut batch = Batch { policy: &shared.policy, overlay: load::load(shared, tx, inputs, wants, now).await?, now };
-    batch.now = latest(&batch.overlay, shared.now());
+    let overlay = load::load(shared, tx, inputs, wants).await?;
+    let now = latest(&overlay, shared.now());
+    let mut batch = Batch { policy: &shared.policy, overlay, now };
     let mut planned = Vec::with_capacity(inputs.len());
     let mut settlements: Vec<Settlement> = Vec::new();
     for submission in inputs {

@@ -26,6 +26,15 @@ impl Clock for Ahead {
     }
 }
 
+/// Behind by more than a key lives.
+struct Behind;
+
+impl Clock for Behind {
+    fn now(&self) -> Timestamp {
+        SystemClock.now() - SignedDuration::from_hours(25)
+    }
+}
+
 /// A change with a key: done twice, it shows.
 async fn restock(process: &Process) -> bool {
     let restock = |shop: Shop| async move {
@@ -34,6 +43,23 @@ async fn restock(process: &Process) -> bool {
         shop.ask(Input::new(body).with_key(Some(shop::key("found", "one")))).await.expect("it is taken").changed
     };
     process.run(restock).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_a_clock_behind_live_as_long_as_others() {
+    let mut installation = Installation::new();
+    let behind = installation.start_with(|options| options.clock = Arc::new(Behind)).await;
+    let right = installation.start_with(|options| options.clock = Arc::new(SystemClock)).await;
+    behind.run(|shop| async move { shop.sell("pear", 10).await }).await;
+    assert!(restock(&behind).await);
+    assert!(!restock(&right).await, "it is known to whoever is right");
+    let placing = |shop: Shop| async move {
+        let input = shop.placing(&[("pear", 1)]).with_key(Some(shop::key("order", "one pear")));
+        shop.ask(input).await.expect("it is taken").key_expires_at.expect("a key came with it")
+    };
+    let lives = behind.run(placing).await.duration_since(SystemClock.now());
+    let hours = [23, 24].map(SignedDuration::from_hours);
+    assert!(hours[0] < lives && lives <= hours[1], "its caller is told so: {lives}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

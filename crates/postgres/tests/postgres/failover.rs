@@ -20,8 +20,11 @@ const ROLE: Role = Role::Payments;
 const KEPT: usize = 5;
 const LOST: usize = 7;
 
-/// Takes the newest orders back, each of one event, as they are not there on a standby that was behind.
+/// Takes the newest orders back, each of one event, as they are not there on a standby that was behind. Nobody comes to a server while it
+/// becomes another, so no look at the leases may begin before and end behind this.
 const LOSE: &str = "
+    LOCK TABLE leases;
+    UPDATE leases SET position = least(position, (SELECT position - 7 FROM feed_head));
     WITH gone AS (DELETE FROM events WHERE position > (SELECT position - 7 FROM feed_head) RETURNING subject),
          orders AS (DELETE FROM orders WHERE decode(replace(id::text, '-', ''), 'hex') IN (SELECT subject FROM gone))
     UPDATE feed_head SET position = position - 7, placed = placed - 7";
