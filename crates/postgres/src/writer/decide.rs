@@ -44,7 +44,9 @@ pub(crate) enum Planned {
 pub(crate) struct Batch<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) overlay: Overlay,
-    /// When everything in it is decided.
+    /// This machine's time, read behind the locks.
+    pub(crate) clock: Timestamp,
+    /// When the input is decided that is being decided.
     pub(crate) now: Timestamp,
 }
 
@@ -55,6 +57,7 @@ impl Batch<'_> {
             tracing::error!(reason, "a stored record cannot be read");
             return Planned::Failed(SubmitError::NotCommitted { reason });
         }
+        self.now = self.time_of(input);
         let mut decision = match decide(&self.overlay, input, self.policy, self.now) {
             Ok(decision) => decision,
             Err(refusal) => return Planned::Failed(refusal.into()),
@@ -76,6 +79,17 @@ impl Batch<'_> {
             *key_expires_at = self.overlay.keys.get(&key.key).map(|record| record.expires_at);
         }
         planned
+    }
+
+    /// The time of the decision: never before what was decided about the same subject, whatever the clocks of the machines say. What else is
+    /// in the transaction keeps its own time: a clock that is ahead is catching otherwise, from one order to all.
+    fn time_of(&self, input: &Input) -> Timestamp {
+        let order = input.body.order_id().and_then(|id| Some(self.overlay.staged_order(id)?.updated_at));
+        let parcel = match &input.body {
+            Body::Track(report) => self.overlay.parcels.get(&report.parcel_id).and_then(|staged| staged.now.as_ref()),
+            _ => None,
+        };
+        order.into_iter().chain(parcel.map(|parcel| parcel.updated_at)).fold(self.clock, Timestamp::max)
     }
 
     /// Why what the input is about cannot be read.
@@ -165,7 +179,7 @@ impl Batch<'_> {
             if let Event::NotificationSent(sent) = &event {
                 self.overlay.mailbox_end = self.overlay.mailbox_end.max(sent.mailbox_end);
             }
-            self.overlay.append(subject, version, cause, &event);
+            self.overlay.append(subject, version, (self.now, cause), &event);
         }
     }
 
@@ -180,7 +194,7 @@ impl Batch<'_> {
                 product.now = Product::after(present, &event).map(Arc::new);
             }
             let version = *events;
-            self.overlay.append(subject, version, cause, &event);
+            self.overlay.append(subject, version, (self.now, cause), &event);
         }
     }
 
@@ -192,7 +206,7 @@ impl Batch<'_> {
             let Some(customer) = Customer::after(present, &event) else { continue };
             let version = customer.version;
             staged.set(Arc::new(customer));
-            self.overlay.append(subject, version, cause, &event);
+            self.overlay.append(subject, version, (self.now, cause), &event);
         }
     }
 
@@ -212,7 +226,7 @@ impl Batch<'_> {
             };
             let version = parcel.version;
             staged.set(parcel);
-            self.overlay.append(subject, version, cause, &event);
+            self.overlay.append(subject, version, (self.now, cause), &event);
         }
     }
 
@@ -232,7 +246,7 @@ impl Batch<'_> {
             };
             let version = record.version;
             staged.set(record);
-            self.overlay.append(subject, version, cause, &event);
+            self.overlay.append(subject, version, (self.now, cause), &event);
         }
     }
 }

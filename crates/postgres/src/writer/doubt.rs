@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use ordermill_core::Timestamp;
 use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
 
@@ -50,10 +49,10 @@ pub(crate) enum Fate {
 }
 
 /// Asks until there is an answer or the time is over.
-pub(crate) async fn find_out(shared: &Shared, overlay: &Overlay, now: Timestamp, mark: &Mark) -> Fate {
+pub(crate) async fn find_out(shared: &Shared, overlay: &Overlay, mark: &Mark) -> Fate {
     let deadline = Instant::now() + ASK_MAX;
     loop {
-        match tokio::time::timeout_at(deadline, ask(shared, overlay, now, mark)).await {
+        match tokio::time::timeout_at(deadline, ask(shared, overlay, mark)).await {
             Ok(Ok(Some(fate))) => return fate,
             Ok(Ok(None)) => {}
             Ok(Err(error)) => tracing::debug!(%error, "it cannot be asked yet whether a transaction was committed"),
@@ -67,7 +66,7 @@ pub(crate) async fn find_out(shared: &Shared, overlay: &Overlay, now: Timestamp,
 }
 
 /// `None` while the transaction is still under way, or the server is not one that would know.
-async fn ask(shared: &Shared, overlay: &Overlay, now: Timestamp, mark: &Mark) -> Result<Option<Fate>, StoreError> {
+async fn ask(shared: &Shared, overlay: &Overlay, mark: &Mark) -> Result<Option<Fate>, StoreError> {
     let client = shared.pool.writer().await?;
     if !is_over(&client, mark).await? {
         return Ok(None);
@@ -75,7 +74,7 @@ async fn ask(shared: &Shared, overlay: &Overlay, now: Timestamp, mark: &Mark) ->
     let Some(event) = overlay.events.first() else { return Ok(Some(Fate::NotCommitted)) };
     let sql = "SELECT FROM events WHERE subject_kind = $1 AND subject = $2 AND version = $3 AND at = $4 AND data = $5";
     let (kind, subject) = (kind_code(event.subject.kind()), subject_bytes(&event.subject));
-    let found = rows(&client, sql, &[&kind, &&*subject, &version_int(event.version), &now, &event.data]).await?;
+    let found = rows(&client, sql, &[&kind, &&*subject, &version_int(event.version), &event.at, &event.data]).await?;
     Ok(Some(if found.is_empty() { Fate::NotCommitted } else { Fate::Committed }))
 }
 

@@ -35,9 +35,10 @@ const APPEND: &str = "WITH head AS (
         RETURNING position, placed + authorized + reserved AS undecided
     ), appended AS (
         INSERT INTO events (position, subject_kind, subject, version, partition, type, schema, at, cause, data)
-        SELECT head.position - $1 + n.number, n.subject_kind, n.subject, n.version, n.partition, n.type, n.schema, $5, n.cause, n.data
-        FROM head, unnest($6::smallint[], $7::bytea[], $8::int[], $9::smallint[], $10::text[], $11::smallint[], $12::int[], $13::text[])
-            WITH ORDINALITY AS n (subject_kind, subject, version, partition, type, schema, cause, data, number)
+        SELECT head.position - $1 + n.number, n.subject_kind, n.subject, n.version, n.partition, n.type, n.schema, n.at, n.cause, n.data
+        FROM head, unnest($5::smallint[], $6::bytea[], $7::int[], $8::smallint[], $9::text[], $10::smallint[], $11::timestamptz[],
+                          $12::int[], $13::text[])
+            WITH ORDINALITY AS n (subject_kind, subject, version, partition, type, schema, at, cause, data, number)
     )
     SELECT position, undecided FROM head";
 
@@ -64,7 +65,7 @@ const STATUSES: [Status; 9] = [
 ];
 
 /// Moves the head and appends the events. Nothing is sent where there are none.
-pub(crate) async fn append(tx: &Tx, overlay: &Overlay, now: Timestamp) -> Result<Option<Head>, StoreError> {
+pub(crate) async fn append(tx: &Tx, overlay: &Overlay) -> Result<Option<Head>, StoreError> {
     let events = &overlay.events;
     if events.is_empty() {
         return Ok(None);
@@ -79,6 +80,7 @@ pub(crate) async fn append(tx: &Tx, overlay: &Overlay, now: Timestamp) -> Result
     let partitions = column(|event| i16::from(partition(&event.subject)));
     let types: Vec<&str> = events.iter().map(|event| event.kind.name()).collect();
     let schemas = column(|event| i16::try_from(event.kind.version()).unwrap_or(i16::MAX));
+    let times: Vec<Timestamp> = events.iter().map(|event| event.at).collect();
     let causes: Vec<Option<i32>> = events.iter().map(|event| event.cause.map(version_int)).collect();
     let data: Vec<&str> = events.iter().map(|event| event.data.as_str()).collect();
     let count = int(events.len() as u64);
@@ -90,13 +92,13 @@ pub(crate) async fn append(tx: &Tx, overlay: &Overlay, now: Timestamp) -> Result
             &mailbox_end,
             &attention,
             &by_status,
-            &now,
             &kinds,
             &subjects,
             &versions,
             &partitions,
             &types,
             &schemas,
+            &times,
             &causes,
             &data,
         ],

@@ -68,6 +68,7 @@ pub(crate) struct NewEvent {
     pub(crate) subject: Subject,
     pub(crate) version: u32,
     pub(crate) kind: EventType,
+    pub(crate) at: Timestamp,
     pub(crate) cause: Option<u32>,
     /// JSON.
     pub(crate) data: String,
@@ -126,16 +127,16 @@ impl Overlay {
         std::mem::take(self.missed.get_mut())
     }
 
-    /// Adds an event.
+    /// Adds an event, of this time and cause.
     pub(crate) fn append(
         &mut self,
         subject: &Subject,
         version: u32,
-        cause: Option<u32>,
+        (at, cause): (Timestamp, Option<u32>),
         event: &ordermill_core::event::Event,
     ) {
         let (kind, data) = (event.kind(), event.data());
-        self.events.push(NewEvent { subject: subject.clone(), version, kind, cause, data });
+        self.events.push(NewEvent { subject: subject.clone(), version, kind, at, cause, data });
     }
 }
 

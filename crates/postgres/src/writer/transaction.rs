@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use ordermill_core::Timestamp;
 use ordermill_core::id::ProductId;
 use ordermill_ports::bus::Settlement;
 use ordermill_ports::ledger::{Submission, SubmitError};
@@ -49,7 +48,6 @@ struct Ready {
     planned: Vec<Planned>,
     settled: settle::Staged,
     changes: Changes,
-    now: Timestamp,
     /// What the transaction can be known by; `None` where it has written nothing.
     mark: Option<doubt::Mark>,
 }
@@ -77,14 +75,14 @@ pub(super) async fn attempt(
         }
         Err(_) => return Err(StoreError::TimedOut.into()),
     };
-    let Ready { overlay, planned, settled, mut changes, now, mark } = ready;
+    let Ready { overlay, planned, settled, mut changes, mark } = ready;
     let Some(mark) = mark else {
         // Nothing was written, so there is nothing to commit, and nothing that could be lost.
         tx.roll_back().await?;
         return Ok(planned.into_iter().map(|planned| outcome(&overlay, planned)).collect());
     };
     let began = Instant::now();
-    let head = commit(shared, tx, &overlay, &changes, now, &mark).await?;
+    let head = commit(shared, tx, &overlay, &changes, &mark).await?;
     if head.is_none() && !changes.events.is_empty() {
         // Its position is not known here: the feed is read again.
         notify::look_again(shared);
@@ -112,7 +110,6 @@ async fn commit(
     tx: Tx,
     overlay: &Overlay,
     changes: &Changes,
-    now: Timestamp,
     mark: &doubt::Mark,
 ) -> Result<Option<head::Head>, Failure> {
     let channel = notify::channel(&shared.schema);
@@ -120,7 +117,7 @@ async fn commit(
     let finish = async {
         let (head, (), (), ()) = tokio::try_join!(
             biased;
-            head::append(&tx, overlay, now),
+            head::append(&tx, overlay),
             head::insert_parcels(&tx, overlay),
             tell(&tx, changes, &channel, &payload),
             tx.commit(),
@@ -141,7 +138,7 @@ async fn commit(
             }
             tracing::warn!(%error, "the connection was lost during a commit");
             shared.orders.clear();
-            match doubt::find_out(shared, overlay, now, mark).await {
+            match doubt::find_out(shared, overlay, mark).await {
                 Fate::Committed => Ok(None),
                 Fate::NotCommitted => Err(Failure::NotCommitted(error)),
                 Fate::Unknown => Err(Failure::Unknown(error)),
@@ -160,8 +157,8 @@ async fn prepare(shared: &Shared, tx: &Tx, inputs: &[Submission], stock: &[Produ
     know_statements(tx).await?;
     let wants = Wants::of(inputs.iter().map(|submission| &submission.input), stock);
     let overlay = load::load(shared, tx, inputs, wants).await?;
-    let now = latest(&overlay, shared.now());
-    let mut batch = Batch { policy: &shared.policy, overlay, now };
+    let now = shared.now();
+    let mut batch = Batch { policy: &shared.policy, overlay, clock: now, now };
     let mut planned = Vec::with_capacity(inputs.len());
     let mut settlements: Vec<Settlement> = Vec::new();
     for submission in inputs {
@@ -172,7 +169,7 @@ async fn prepare(shared: &Shared, tx: &Tx, inputs: &[Submission], stock: &[Produ
         }
         planned.push(plan);
     }
-    let Batch { mut overlay, now, .. } = batch;
+    let Batch { mut overlay, .. } = batch;
     let lacks = overlay.take_missed();
     if !lacks.is_empty() {
         return Err(Failure::Lacks(lacks));
@@ -181,13 +178,13 @@ async fn prepare(shared: &Shared, tx: &Tx, inputs: &[Submission], stock: &[Produ
         subject: event.subject.clone(),
         version: event.version,
         kind: Some(event.kind),
-        at: now,
+        at: event.at,
         partition: partition(&event.subject),
     };
     let events = overlay.events.iter().map(entry).collect();
     let changes = Changes { head: Position(0), events };
     if overlay.events.is_empty() && overlay.new_keys.is_empty() && settlements.is_empty() {
-        return Ok(Ready { overlay, planned, settled: settle::Staged::default(), changes, now, mark: None });
+        return Ok(Ready { overlay, planned, settled: settle::Staged::default(), changes, mark: None });
     }
     let (mark, (), settled) = tokio::try_join!(
         biased;
@@ -195,7 +192,7 @@ async fn prepare(shared: &Shared, tx: &Tx, inputs: &[Submission], stock: &[Produ
         rows::write(tx, &overlay, &shared.policy, now),
         settle::stage(shared, tx, &settlements, now),
     )?;
-    Ok(Ready { overlay, planned, settled, changes, now, mark: Some(mark) })
+    Ok(Ready { overlay, planned, settled, changes, mark: Some(mark) })
 }
 
 /// Makes sure that the connection knows the statements whose order counts: then they are sent as they are polled, one behind the other.
@@ -204,12 +201,4 @@ async fn know_statements(tx: &Tx) -> Result<(), StoreError> {
     let known = statements.chain([crate::read::events_sql()]).map(|sql| tx.prepare_cached(sql));
     futures_util::future::try_join_all(known).await?;
     Ok(())
-}
-
-/// The time of the decisions: read behind the locks, and never before what was decided about the same subjects, whatever the clocks of
-/// the machines say.
-fn latest(overlay: &Overlay, now: Timestamp) -> Timestamp {
-    let orders = overlay.orders.values().filter_map(|staged| Some(staged.order.now.as_ref()?.updated_at));
-    let parcels = overlay.parcels.values().filter_map(|staged| Some(staged.now.as_ref()?.updated_at));
-    orders.chain(parcels).fold(now, Timestamp::max)
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use ordermill_core::Timestamp;
 use ordermill_core::input::{Body, Input};
-use ordermill_ports::Clock;
 use ordermill_ports::clock::SystemClock;
 use ordermill_ports::conformance::shop::{self, Shop, product};
+use ordermill_ports::ledger::SubmitError;
+use ordermill_ports::{Clock, Outcome, Submission};
 use ordermill_postgres::Options;
 use tokio::time::{Instant, sleep};
 
@@ -84,4 +85,39 @@ async fn a_clock_ahead_ends_nobodys_keys() {
     assert!(!restock(&first).await, "it is still known");
     let (available, ..) = first.run(|shop| async move { shop.units("pear").await }).await;
     assert_eq!(available, 11);
+}
+
+/// One transaction decides on an order that has a time ahead, and takes another: that would be ahead as well, and so on from order to order.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_ahead_is_not_catching() {
+    let mut installation = Installation::new();
+    let ahead = installation.start_with(|options| options.clock = Arc::new(Ahead)).await;
+    let right = installation.start_with(|options| options.clock = Arc::new(SystemClock)).await;
+    ahead.run(|shop| async move { shop.sell("pear", 10).await }).await;
+    let placed = ahead.run(|shop| async move { shop.place(&[("pear", 1)]).await }).await;
+    let both = move |shop: Shop| async move {
+        let cancel = Body::Cancel { order_id: placed.id, reason: "not any more".into() };
+        let inputs = [shop.placing(&[("pear", 1)]), Input::new(cancel), shop.placing(&[("pear", 1)])];
+        let answers = shop.submit(inputs.map(Submission::new).into()).await;
+        let order =
+            |answer: Result<Outcome, SubmitError>| Arc::clone(answer.expect("taken").order().expect("an order"));
+        let orders: Vec<_> = answers.into_iter().map(order).collect();
+        let mut events = Vec::new();
+        for order in &orders {
+            events.extend(shop.backend.queries.order_events(order.id, order.version - 1).await.expect("readable"));
+        }
+        (placed, orders, events)
+    };
+    let (placed, orders, events) = right.run(both).await;
+    assert!(orders[1].updated_at >= placed.updated_at, "time does not go back within an order");
+    let hour = SignedDuration::from_hours(1);
+    for order in [&orders[0], &orders[2]] {
+        assert!(order.created_at < SystemClock.now() + hour, "{}", order.created_at);
+    }
+    let times: Vec<_> = events.iter().map(|event| event.recorded.at).collect();
+    assert_eq!(
+        times,
+        orders.iter().map(|order| order.updated_at).collect::<Vec<_>>(),
+        "events have the times of their orders"
+    );
 }
