@@ -1,7 +1,7 @@
 //! Connections: how they are made, protected and lent out.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
@@ -55,11 +55,19 @@ pub(crate) struct Session {
     answer_max: Duration,
     /// Statements that were sent and whose answers nobody has seen, as they took too long or whoever waited went away.
     owed: AtomicUsize,
+    /// Whether it is a [`Tx`]'s.
+    is_in_transaction: AtomicBool,
 }
 
 impl Session {
     pub(crate) const fn new(client: ClientWrapper, answer_max: Duration) -> Self {
-        Self { client, answer_max, owed: AtomicUsize::new(0) }
+        Self { client, answer_max, owed: AtomicUsize::new(0), is_in_transaction: AtomicBool::new(false) }
+    }
+
+    /// Whether a statement that failed may be sent again by itself: what belongs to a transaction would be sent behind its COMMIT, and be a
+    /// transaction of its own.
+    pub(crate) fn may_send_again(&self) -> bool {
+        !self.is_in_transaction.load(Ordering::Relaxed)
     }
 
     /// Waits for the answer to what `work` sends, for a bounded time. The server stops what takes too long a little earlier, so beyond it
@@ -272,7 +280,8 @@ pub(crate) struct Tx {
 
 impl Tx {
     /// A transaction on this connection; [`Self::begin`] is the first thing to send.
-    pub(crate) const fn on(client: Client) -> Self {
+    pub(crate) fn on(client: Client) -> Self {
+        client.is_in_transaction.store(true, Ordering::Relaxed);
         Self { client: Some(client), is_over: false }
     }
 
@@ -310,8 +319,10 @@ impl std::ops::Deref for Tx {
 
 impl Drop for Tx {
     fn drop(&mut self) {
-        if let Some(client) = self.client.take().filter(|_| !self.is_over) {
-            drop(Object::take(client));
+        match self.client.take() {
+            Some(client) if self.is_over => client.is_in_transaction.store(false, Ordering::Relaxed),
+            Some(client) => drop(Object::take(client)),
+            None => {}
         }
     }
 }

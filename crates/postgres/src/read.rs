@@ -24,7 +24,8 @@ use crate::error::StoreError;
 /// A parameter of a statement.
 pub(crate) type Param<'a> = &'a (dyn ToSql + Sync);
 
-/// Runs a statement that gives rows. Sent at the first poll, once the connection knows the statement.
+/// Runs a statement that gives rows. Sent at the first poll, once the connection knows the statement. One that is stale is prepared anew and
+/// sent again, though never for a transaction: its next try finds it prepared.
 pub(crate) async fn rows(client: &Session, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, StoreError> {
     let query = || async {
         let statement = client.prepare_cached(sql).await?;
@@ -32,8 +33,10 @@ pub(crate) async fn rows(client: &Session, sql: &str, params: &[Param<'_>]) -> R
     };
     match client.answered(query()).await {
         Err(error) if error.is_stale_statement() => {
-            // Prepared anew it will do; in a transaction that is what the next one finds.
             client.statement_cache.clear();
+            if !client.may_send_again() {
+                return Err(error);
+            }
             client.answered(query()).await.or(Err(error))
         }
         answer => answer,
@@ -277,3 +280,6 @@ pub(crate) fn customer_of(row: &Row) -> Result<Customer, StoreError> {
         id,
     })
 }
+
+#[cfg(test)]
+mod tests;
