@@ -9,7 +9,7 @@ use ordermill_core::process::Role;
 use ordermill_ports::conformance::Settings;
 use ordermill_ports::conformance::shop::Shop;
 use ordermill_ports::{Bus, Delivery, Submission};
-use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{FutureProducer, FutureRecord};
@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::support::Place;
 use crate::support::process::{Process, SOON};
+use crate::support::server::Cluster;
 
 const ROLE: Role = Role::Payments;
 
@@ -28,10 +29,22 @@ async fn set(place: &Place, topic: &str, option: &str, value: &str) {
     assert!(results.iter().all(Result::is_ok), "{results:?}");
 }
 
-fn messages(place: &Place, topic: &str) -> i64 {
+/// How many messages have come in; `None` where the broker cannot say.
+fn count(place: &Place, topic: &str) -> Option<i64> {
     let consumer: BaseConsumer = place.client().create().expect("a sound configuration");
-    let ends = consumer.fetch_watermarks(topic, 0, Duration::from_secs(10)).expect("the broker answers");
-    ends.1
+    consumer.fetch_watermarks(topic, 0, Duration::from_secs(10)).ok().map(|ends| ends.1)
+}
+
+fn messages(place: &Place, topic: &str) -> i64 {
+    count(place, topic).expect("the broker answers")
+}
+
+/// Places an order that goes on: it reaches the role, and its later events are published, too.
+async fn place_and_drive(process: &Process, shop: &Shop) {
+    let order = shop.place(&[("apple", 1)]).await;
+    let handed = process.receive_many(ROLE, 1).await;
+    shop.settle(handed.into_iter().map(Delivery::ack)).await;
+    shop.drive(order.id, Status::Authorized).await;
 }
 
 /// A change takes the broker a moment. Gives how many messages have come in until it refuses one of so many bytes.
@@ -84,12 +97,8 @@ async fn a_topic_for_readers_outside_that_takes_nothing_holds_up_no_order() {
     let mut placed = 0;
     while begun.elapsed() < Duration::from_secs(14) {
         for _ in 0..5 {
-            let order = shop.place(&[("apple", 1)]).await;
+            place_and_drive(&process, &shop).await;
             placed += 1;
-            // It reaches the role, and its later events are published, too.
-            let handed = process.receive_many(ROLE, 1).await;
-            shop.settle(handed.into_iter().map(Delivery::ack)).await;
-            shop.drive(order.id, Status::Authorized).await;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -107,6 +116,56 @@ async fn a_topic_for_readers_outside_that_takes_nothing_holds_up_no_order() {
     until_relayed(&process).await;
     assert_eq!(messages(&place, &inside), placed, "a topic that has it is not sent it again");
     assert_eq!(messages(&place, &outside), before + placed, "and this one has each once");
+    process.close().await;
+}
+
+/// Makes a topic of one partition on this broker.
+async fn make(place: &Place, topic: &str, broker: i32) {
+    let admin: AdminClient<DefaultClientContext> = place.client().create().expect("a sound configuration");
+    let replicas: &[&[i32]] = &[&[broker]];
+    let topic = NewTopic::new(topic, 1, TopicReplication::Variable(replicas));
+    let results = admin.create_topics([&topic], &AdminOptions::new()).await.expect("the broker answers");
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_without_a_leader_holds_up_no_order() {
+    let mut cluster = Cluster::of_three();
+    let place = Place::on(&cluster.brokers(), "partitions=1&replication=1&min_isr=1");
+    let outside = place.topic("order_publisher");
+    make(&place, &outside, 3).await;
+    for channel in ["order_queue", "payment_status_topic"] {
+        make(&place, &place.topic(channel), 1).await;
+    }
+    let settings = Settings::default();
+    let process = Process::start(&place, &settings, &[ROLE], true).await;
+    let shop = process.shop(&settings).await;
+    shop.sell("apple", 100_000).await;
+    place_and_drive(&process, &shop).await;
+    cluster.kill(2);
+    let (mut placed, mut deadline) = (1, Instant::now() + SOON);
+    let parked = async || process.store.lag(Role::Relay).await.expect("the ledger answers").parked;
+    while parked().await == 0 {
+        assert!(Instant::now() < deadline, "what is for the topic is put off");
+        place_and_drive(&process, &shop).await;
+        placed += 1;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // Also what the client has, long before it gives that up.
+    while i64::try_from(parked().await).expect("few") < placed - 1 {
+        assert!(Instant::now() < deadline, "what is never answered for is put off");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    cluster.revive(2);
+    deadline = Instant::now() + SOON * 2;
+    while count(&place, &outside).is_none_or(|there| there < placed) {
+        assert!(Instant::now() < deadline, "of {placed} messages there are {:?}", count(&place, &outside));
+        let_all_be_due(&shop);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let_all_be_due(&shop);
+    until_relayed(&process).await;
+    assert_eq!(messages(&place, &outside), placed, "the client had them all the while, and each is there once");
     process.close().await;
 }
 

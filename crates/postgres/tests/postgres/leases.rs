@@ -203,7 +203,9 @@ async fn a_partition_is_handed_over_when_its_deliveries_are_settled() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_leaves_a_role_to_others_has_a_share_again_when_it_asks() {
     let mut installation = Installation::new();
-    let first = open_shop(&mut installation).await;
+    // Nobody waits until these have run out.
+    let first = installation.start_with(|options| options.lease = 4 * SOON).await;
+    first.run(|shop| async move { shop.sell("apple", 10_000).await }).await;
     first.join(ROLE).await;
     let second = installation.start().await;
     second.join(ROLE).await;
