@@ -159,7 +159,8 @@ impl Staged {
                 (&handed.delivery.subject, handed.delivery.version) == (&delivery.subject, delivery.version)
             };
             let Some(handed) = state.handed(delivery.position.0).filter(is_it) else {
-                if seat.is_fed_elsewhere {
+                // A broker delivers for the first try; a later one was handed out here, under a lease that is lost.
+                if seat.is_fed_elsewhere && delivery.tries == 0 {
                     staged.foreign.take(settlement);
                 }
                 continue;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ordermill_core::event::Subject;
+use ordermill_core::event::{EventType, Subject};
 use ordermill_core::id::OrderId;
 use ordermill_core::input::{Body, Input, PaymentResult};
 use ordermill_core::order::{Order, Status};
@@ -272,4 +272,39 @@ async fn an_event_of_a_newer_program_waits_for_it() {
     let cursors: Vec<Position> = cursors.iter().map(|row| Position(row[0].parse().expect("a number"))).collect();
     let held = cursors.iter().filter(|cursor| cursor.0 < middle.0).count();
     assert_eq!(held, 1, "its partition's cursor does not pass it: {cursors:?}");
+}
+
+/// Behind a broker, too, a word on what was parked counts only under the lease that it was handed out under.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fenced_process_gives_up_nothing_that_a_broker_brought() {
+    let mut installation = Installation::new();
+    let relayed = |options: &mut ordermill_postgres::Options| options.is_relayed = true;
+    let first = installation.start_with(relayed).await;
+    first.run(|shop| async move { shop.sell("apple", 10).await }).await;
+    first.join(ROLE).await;
+    installation.until_shared(ROLE, &[16]).await;
+    let second = installation.start_with(relayed).await;
+    let parked = |shop: Shop| async move {
+        let order = shop.place(&[("apple", 1)]).await;
+        let (position, subject) = (shop.backend.queries.head().await.expect("readable"), Subject::Order(order.id));
+        let (kind, at) = (EventType::OrderPlaced, order.created_at);
+        let delivery = Delivery { role: ROLE, position, subject, version: 1, kind, at, tries: 0 };
+        shop.settle([delivery.retry(shop.now(), "busy".to_owned())]).await;
+    };
+    first.run(parked).await;
+    let handed = first.receive_many(ROLE, 1).await;
+    second.join(ROLE).await;
+    let (again, ()) = tokio::join!(second.receive_many(ROLE, 1), first.freeze(LEASE * 4));
+    assert_eq!(again, handed);
+    settle(&second, again).await;
+    // The first has found out that it lost its leases: it has its share of them again.
+    installation.until_shared(ROLE, &[8, 8]).await;
+    assert_eq!(first.receive(ROLE, LEASE).await, []);
+    let [dead, late] =
+        [handed[0].clone().dead_letter("no".to_owned()), handed[0].clone().retry(handed[0].at, "no".to_owned())];
+    first.run(|shop| async move { shop.settle([dead]).await }).await;
+    let letters = |shop: Shop| async move { shop.backend.bus.dead_letters(None, 10).await.expect("readable") };
+    assert_eq!(second.run(letters).await, []);
+    first.run(|shop| async move { shop.settle([late]).await }).await;
+    assert_eq!((first.receive(ROLE, LEASE).await, second.receive(ROLE, LEASE).await), (vec![], vec![]));
 }
