@@ -99,7 +99,7 @@ pub(crate) fn look_again(shared: &Shared) {
 /// Wakes everyone who waits for these events.
 fn announce(shared: &Shared, events: &[Entry]) {
     shared.bus.ring(events.iter().filter_map(|entry| entry.kind));
-    shared.notify.wake(events.iter().map(|entry| &entry.subject));
+    shared.notify.wake(events.iter().filter_map(|entry| entry.about.subject()));
 }
 
 /// What there is to do on the connection.

@@ -11,7 +11,7 @@ use crate::notify;
 use crate::read::rows;
 use crate::shared::Shared;
 
-/// Dead letters by id, beginning behind `after`; without those of roles and events that this program does not know.
+/// Dead letters by id, beginning behind `after`; without those of roles that this program does not know, and of events that it cannot read.
 pub(super) async fn list(shared: &Shared, after: Option<u64>, count: usize) -> Result<Vec<DeadLetter>, StoreError> {
     let client = shared.pool.caller().await?;
     let sql = format!(
@@ -22,8 +22,8 @@ pub(super) async fn list(shared: &Shared, after: Option<u64>, count: usize) -> R
     let mut letters = Vec::with_capacity(rows.len());
     for row in &rows {
         let (position, entry) = entry(row, 5)?;
-        let (Some(role), Some(kind)) = (Role::from_name(get(row, 1)?), entry.kind) else { continue };
-        let delivery = delivery(role, position, &entry, kind, small(get(row, 2)?));
+        let Some(role) = Role::from_name(get(row, 1)?) else { continue };
+        let Some(delivery) = delivery(role, position, &entry, small(get(row, 2)?)) else { continue };
         letters.push(DeadLetter { id: natural(get(row, 0)?), delivery, reason: get(row, 3)?, since: get(row, 4)? });
     }
     Ok(letters)

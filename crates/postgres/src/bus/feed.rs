@@ -6,16 +6,54 @@ use ordermill_core::Timestamp;
 use ordermill_core::event::{EventType, Subject};
 use parking_lot::RwLock;
 
-use crate::codec::{int, kind_code, subject_bytes, version_int};
+use crate::codec::{int, kind_code, subject_bytes, subject_of, version_int};
 
 /// Events kept: seconds under full load, in about 8 MiB when full.
 pub(crate) const EVENTS_MAX: usize = 64 * 1024;
+
+/// What an event is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum About {
+    /// This.
+    Subject(Subject),
+    /// What only a newer program can read: its columns `subject_kind` and `subject`.
+    Opaque(i16, Box<[u8]>),
+}
+
+impl About {
+    /// Reads the columns `subject_kind` and `subject`.
+    pub(crate) fn read(kind: i16, bytes: &[u8]) -> Self {
+        subject_of(kind, bytes).map_or_else(|_| Self::Opaque(kind, bytes.into()), Self::Subject)
+    }
+
+    /// The subject, where this program can read it.
+    pub(crate) const fn subject(&self) -> Option<&Subject> {
+        match self {
+            Self::Subject(subject) => Some(subject),
+            Self::Opaque(..) => None,
+        }
+    }
+
+    /// The columns `subject_kind` and `subject`.
+    fn columns(&self) -> (i16, Box<[u8]>) {
+        match self {
+            Self::Subject(subject) => (kind_code(subject.kind()), subject_bytes(subject).into()),
+            Self::Opaque(kind, bytes) => (*kind, bytes.clone()),
+        }
+    }
+}
+
+impl From<Subject> for About {
+    fn from(subject: Subject) -> Self {
+        Self::Subject(subject)
+    }
+}
 
 /// What a role needs of an event.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     /// What it is about.
-    pub(crate) subject: Subject,
+    pub(crate) about: About,
     /// Its version within the subject.
     pub(crate) version: u32,
     /// Its type; `None` for one that only a newer program knows.
@@ -71,7 +109,7 @@ impl Ring {
     fn agrees(&self, position: u64, entry: &Entry) -> bool {
         let index = position.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
         let known = index.and_then(|index| self.entries.get(index));
-        known.is_none_or(|known| (&known.subject, known.version) == (&entry.subject, entry.version))
+        known.is_none_or(|known| (&known.about, known.version) == (&entry.about, entry.version))
     }
 
     fn last(&self) -> u64 {
@@ -99,8 +137,8 @@ impl Feed {
     pub(crate) fn newest(&self) -> Newest {
         let ring = self.0.read();
         let event = ring.entries.back().map(|entry| {
-            let subject = subject_bytes(&entry.subject).to_vec().into_boxed_slice();
-            (kind_code(entry.subject.kind()), subject, version_int(entry.version))
+            let (kind, subject) = entry.about.columns();
+            (kind, subject, version_int(entry.version))
         });
         Newest { position: ring.last(), event }
     }
@@ -168,7 +206,7 @@ mod tests {
         versions.map(|version| {
             let subject = Subject::Product(ordermill_core::id::ProductId::new("p").expect("a plain id"));
             let kind = Some(EventType::StockSet);
-            Entry { subject, version, kind, at: Timestamp::UNIX_EPOCH, partition: 0 }
+            Entry { about: subject.into(), version, kind, at: Timestamp::UNIX_EPOCH, partition: 0 }
         })
     }
 
@@ -211,6 +249,12 @@ mod tests {
         assert!(!feed.append(newest, entries(7..8)) && feed.is_past(), "another event at a known position");
         feed.rewind(5);
         assert!(!feed.is_past());
+        // One that cannot be read is known by what it is as well.
+        let strange = |id: &[u8]| Entry { about: About::read(6, id), ..entries(1..2).next().expect("one") };
+        assert!(feed.append(6, std::iter::once(strange(b"new"))) && feed.append(6, std::iter::once(strange(b"new"))));
+        assert_eq!(feed.newest().params(), (6, Some(6), Some(&b"new"[..]), Some(1)));
+        assert!(!feed.append(6, std::iter::once(strange(b"old"))) && feed.is_past());
+        feed.rewind(5);
         assert!(feed.last() == 5 && feed.append(6, entries(1..2)), "unless the server has");
     }
 }

@@ -6,9 +6,9 @@ use ordermill_core::process::Role;
 use ordermill_ports::bus::Delivery;
 use tokio_postgres::Row;
 
-use super::feed::Entry;
+use super::feed::{About, Entry};
 use super::state::{Gap, bit, delivery};
-use crate::codec::{get, int, limit, natural, small, subject_of};
+use crate::codec::{get, int, limit, natural, small};
 use crate::connect::Session;
 use crate::error::StoreError;
 use crate::read::{execute, rows};
@@ -22,10 +22,10 @@ pub(super) const HEADER: &str = "e.position, e.subject_kind, e.subject, e.versio
 
 /// Reads an event without its data from a row with [`HEADER`], the first column at `offset`.
 pub(super) fn entry(row: &Row, offset: usize) -> Result<(u64, Entry), StoreError> {
-    let subject = subject_of(get(row, offset + 1)?, get(row, offset + 2)?)?;
+    let about = About::read(get(row, offset + 1)?, get(row, offset + 2)?);
     let kind = EventType::from_name(get(row, offset + 4)?);
     let partition = u8::try_from(get::<i16>(row, offset + 6)?).unwrap_or(0);
-    let entry = Entry { subject, version: small(get(row, offset + 3)?), kind, at: get(row, offset + 5)?, partition };
+    let entry = Entry { about, version: small(get(row, offset + 3)?), kind, at: get(row, offset + 5)?, partition };
     Ok((natural(get(row, offset)?), entry))
 }
 
@@ -73,12 +73,11 @@ pub(super) fn parked_columns() -> String {
     format!("p.role, p.tries, p.due, {HEADER}")
 }
 
-/// Reads a parked delivery; `None` for a role or a type of event that this program does not know.
+/// Reads a parked delivery; `None` for a role that this program does not know, or an event that it cannot read.
 pub(super) fn parked(row: &Row) -> Result<Option<ParkedRow>, StoreError> {
     let (position, entry) = entry(row, 3)?;
-    let (Some(role), Some(kind)) = (Role::from_name(get(row, 0)?), entry.kind) else { return Ok(None) };
-    let tries = small(get(row, 1)?);
-    let delivery = delivery(role, position, &entry, kind, tries);
+    let Some(role) = Role::from_name(get(row, 0)?) else { return Ok(None) };
+    let Some(delivery) = delivery(role, position, &entry, small(get(row, 1)?)) else { return Ok(None) };
     Ok(Some(ParkedRow { partition: entry.partition, delivery, due: get(row, 2)? }))
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Lease {
     pub(super) holds_until: Instant,
     /// Since when the partition is being given up: nothing more is handed out of it.
     pub(super) leaving: Option<Instant>,
-    /// Events of types that only a newer program knows. They hold the cursor back, so that it finds them.
+    /// Events that only a newer program can read. They hold the cursor back, so that it finds them.
     strange: BTreeSet<u64>,
 }
 
@@ -266,17 +266,16 @@ impl State {
         if open & 1 << entry.partition == 0 || position <= lease.head {
             return true;
         }
-        let Some(kind) = entry.kind else {
+        if entry.kind.is_some_and(|kind| self.kinds & bit(kind) == 0) {
+            return true;
+        }
+        let Some(delivery) = delivery(self.role, position, entry, 0) else {
             lease.strange.insert(position);
             return true;
         };
-        if self.kinds & bit(kind) == 0 {
-            return true;
-        }
         if deliveries.len() >= max {
             return false;
         }
-        let delivery = delivery(self.role, position, entry, kind, 0);
         let handed = Handed {
             delivery: delivery.clone(),
             partition: entry.partition,
@@ -338,10 +337,10 @@ pub(super) const fn bit(kind: EventType) -> u64 {
     1 << kind as u64
 }
 
-/// An event on its way to a role.
-pub(super) fn delivery(role: Role, position: u64, entry: &Entry, kind: EventType, tries: u32) -> Delivery {
-    let Entry { subject, version, at, .. } = entry.clone();
-    Delivery { role, position: Position(position), subject, version, kind, at, tries }
+/// An event on its way to a role; `None` for one that only a newer program can read.
+pub(super) fn delivery(role: Role, position: u64, entry: &Entry, tries: u32) -> Option<Delivery> {
+    let (subject, kind) = (entry.about.subject()?.clone(), entry.kind?);
+    Some(Delivery { role, position: Position(position), subject, version: entry.version, kind, at: entry.at, tries })
 }
 
 #[cfg(test)]

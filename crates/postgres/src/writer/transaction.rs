@@ -175,7 +175,7 @@ async fn prepare(shared: &Shared, tx: &Tx, inputs: &[Submission], stock: &[Produ
         return Err(Failure::Lacks(lacks));
     }
     let entry = |event: &NewEvent| Entry {
-        subject: event.subject.clone(),
+        about: event.subject.clone().into(),
         version: event.version,
         kind: Some(event.kind),
         at: event.at,

@@ -13,12 +13,13 @@ use ordermill_ports::clock::SystemClock;
 use ordermill_ports::conformance::shop::{Shop, key, succeeded};
 use ordermill_postgres::{OpenError, Options, PgLedger};
 
-use crate::support::process::{Installation, Process, eventually};
+use crate::support::process::{Installation, LEASE, Process, eventually};
 
 /// Asks for an apple with a key, and in the same call for whatever comes behind it. Gives the order.
-async fn ask(process: &Process, behind: Option<Body>) -> OrderId {
+async fn ask(process: &Process, name: &str, behind: Option<Body>) -> OrderId {
+    let key = key(name, "one apple");
     let work = |shop: Shop| async move {
-        let apple = shop.placing(&[("apple", 1)]).with_key(Some(key("key-1", "one apple")));
+        let apple = shop.placing(&[("apple", 1)]).with_key(Some(key));
         let inputs = [Some(apple), behind.map(Input::new)];
         let answers = shop.submit(inputs.into_iter().flatten().map(Submission::new).collect()).await;
         let outcome = answers.into_iter().next().expect("every input is answered").expect("it is taken");
@@ -33,7 +34,7 @@ async fn a_key_that_expired_is_used_anew_once() {
     let (one, other) = (installation.start().await, installation.start().await);
     one.run(|shop| async move { shop.sell("apple", 10).await }).await;
     one.run(|shop| async move { shop.sell("pear", 10).await }).await;
-    let first = ask(&one, None).await;
+    let first = ask(&one, "key-1", None).await;
     one.run(move |shop| async move { shop.cancel(first).await }).await;
     one.run(|shop| async move { shop.advance(shop.settings.policy.idempotency_ttl + SignedDuration::from_secs(1)) })
         .await;
@@ -48,11 +49,11 @@ async fn a_key_that_expired_is_used_anew_once() {
             watcher.query(sql, &[]).await.expect("it answers").len() == 1
         })
         .await;
-        let twin = ask(&other, None).await;
+        let twin = ask(&other, "key-1", None).await;
         holder.batch_execute("ROLLBACK").await.expect("it answers");
         twin
     };
-    let (order, twin) = tokio::join!(ask(&one, Some(pear)), meanwhile);
+    let (order, twin) = tokio::join!(ask(&one, "key-1", Some(pear)), meanwhile);
     assert_ne!(twin, first, "the key was free");
     assert_eq!(order, twin, "and was used anew once");
     let rows = installation.database.query("SELECT count(*) FROM orders").await;
@@ -128,6 +129,43 @@ async fn the_release_before_runs_on_beside_a_newer_one() {
     // One that takes something away says from which release on a program does without.
     installation.database.execute("UPDATE schema_version SET oldest = version").await;
     assert!(matches!(open(&installation).await, Err(OpenError::Newer { .. })));
+}
+
+/// What only a newer release can read: a kind of subject, an id longer than any, an id that is none.
+const UNREADABLE: [(i16, &str); 3] = [(6, "'pond'"), (2, "convert_to(repeat('p', 500), 'UTF8')"), (1, "'no id'")];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_of_a_subject_that_cannot_be_read_stops_nothing() {
+    let mut installation = Installation::new();
+    let running = installation.start().await;
+    running.run(|shop| async move { shop.sell("apple", 10).await }).await;
+    running.join(Role::Payments).await;
+    installation.until_shared(Role::Payments, &[16]).await;
+    let began = installation.owners(Role::Payments).await;
+    for (kind, subject) in UNREADABLE {
+        // It is the newest event, is put off for one role and given up for another.
+        let add = format!(
+            "WITH head AS (UPDATE feed_head SET position = position + 1 RETURNING position),
+                  parked AS (INSERT INTO parked (role, partition, position, tries, reason, due, redriven)
+                             SELECT 'payments', 3, position, 1, 'new', now(), true FROM head),
+                  dead AS (INSERT INTO dead_letters (role, partition, position, tries, reason, since)
+                           SELECT 'inventory', 3, position, 1, 'new', now() FROM head)
+             INSERT INTO events (position, subject_kind, subject, version, partition, type, schema, at, data)
+             SELECT position, {kind}, {subject}, 1, 3, 'order.placed', 1, now(), '{{}}' FROM head;
+             NOTIFY ordermill_ordermill, 'feed'; NOTIFY ordermill_ordermill, 'redriven'"
+        );
+        installation.database.execute(&add).await;
+        tokio::time::sleep(LEASE * 2).await;
+        assert_eq!(installation.owners(Role::Payments).await, began, "its leases hold");
+        let letters = |shop: Shop| async move { shop.backend.bus.dead_letters(None, 10).await };
+        assert_eq!(running.run(letters).await.expect("the others can be listed"), []);
+        ask(&running, &format!("key-{kind}"), None).await;
+        assert_eq!(running.receive_many(Role::Payments, 1).await.len(), 1);
+    }
+    // One that starts behind them reads them from the table.
+    running.kill();
+    let started = installation.start().await;
+    assert_eq!(started.receive_many(Role::Payments, UNREADABLE.len()).await.len(), UNREADABLE.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

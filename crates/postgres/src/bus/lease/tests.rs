@@ -21,7 +21,7 @@ fn hand_out(state: &mut State, partition: u8) {
     let subject = Subject::Order(OrderId::from_bytes([partition; 16]));
     let kind = Some(EventType::OrderPlaced);
     let feed = Feed::default();
-    let entry = Entry { subject, version: 1, kind, at: Timestamp::UNIX_EPOCH, partition };
+    let entry = Entry { about: subject.into(), version: 1, kind, at: Timestamp::UNIX_EPOCH, partition };
     assert!(feed.append(1, std::iter::once(entry)));
     state.next(&feed, 1, Timestamp::UNIX_EPOCH, Instant::now());
     assert!(state.is_busy(partition));
