@@ -5,11 +5,12 @@
 
 mod callbacks;
 mod intake;
+mod life;
 mod reader;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use ordermill_core::event::EventType;
@@ -27,7 +28,6 @@ use crate::publisher::KafkaPublisher;
 use crate::seat::{Alarm, Held, Place, Seat};
 use crate::topics::Topic;
 use callbacks::Callbacks;
-use reader::Reader;
 
 /// Messages that the client fetches ahead for a role, over all partitions: of 24 each has enough for a tenth of a second at 6,800 a second, and
 /// may have to wait for so long (`fetch.wait.max.ms`). A message takes about 1 KiB there, so a role that is far behind takes some 20 to
@@ -50,11 +50,12 @@ struct Shared {
     context: Context,
     duplicates: metrics::Counter,
     poisoned: metrics::Counter,
+    failures: metrics::Counter,
     held: metrics::Gauge,
     /// Counts what the callbacks were called for.
     served: AtomicU64,
     /// The consumer, for its own callbacks, which get no owned one.
-    consumer: OnceLock<Weak<BaseConsumer<Callbacks>>>,
+    consumer: Mutex<Weak<BaseConsumer<Callbacks>>>,
     /// The queues of the partitions that were assigned last, on their way from the callback to the reader. They own the consumer, so they
     /// stay here for a moment only.
     assigned: Mutex<Option<Queues>>,
@@ -95,20 +96,17 @@ impl Consumer {
             context: Context::new(options),
             duplicates: metrics::counter!("ordermill_kafka_duplicates_total", "role" => role.as_str()),
             poisoned: metrics::counter!("ordermill_kafka_unreadable_total", "role" => role.as_str()),
+            failures: metrics::counter!("ordermill_kafka_reader_failures_total", "role" => role.as_str()),
             held: metrics::gauge!("ordermill_kafka_held", "role" => role.as_str()),
             served: AtomicU64::new(0),
-            consumer: OnceLock::new(),
+            consumer: Mutex::default(),
             assigned: Mutex::default(),
         });
-        let callbacks = Callbacks(Arc::clone(&shared));
-        let consumer: BaseConsumer<Callbacks> =
-            configuration(role, &shared.topics, options, config).create_with_context(callbacks).map_err(failed)?;
-        let names: Vec<&str> = shared.topics.iter().map(|topic| topic.name.as_str()).collect();
-        consumer.subscribe(&names).map_err(failed)?;
+        let config = configuration(role, &shared.topics, options, config);
+        let first = shared.join(&config).map_err(failed)?;
         let thread = std::thread::Builder::new().name(format!("kafka-{}", role.as_str()));
         let work = Arc::clone(&shared);
-        let thread =
-            thread.spawn(move || Reader::new(work, consumer).run()).expect("the machine has room for a thread");
+        let thread = thread.spawn(move || work.live(&config, first)).expect("the machine has room for a thread");
         Ok(Self { shared, thread: Some(thread) })
     }
 

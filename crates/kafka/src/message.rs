@@ -3,6 +3,8 @@
 //! What a role needs of an event stands in the headers, so that a reader of a topic does not parse what it passes over, and the values can
 //! be what readers outside have always known.
 
+mod headers;
+
 use std::fmt;
 
 use ordermill_core::Timestamp;
@@ -80,8 +82,10 @@ pub(crate) struct Poison<'a> {
     pub(crate) reason: String,
 }
 
-/// The headers of a message that nobody can read: its own, with where it was found and why.
-pub(crate) fn poison_headers(own: OwnedHeaders, poison: &Poison<'_>) -> OwnedHeaders {
+/// The headers of a message that nobody can read: its own, as far as they can be read, with where it was found and why.
+pub(crate) fn poison_headers(message: &impl Message, poison: &Poison<'_>) -> OwnedHeaders {
+    let copy = || message.headers().map(|own| own.iter().fold(OwnedHeaders::new(), OwnedHeaders::insert));
+    let own = headers::look(copy).flatten().unwrap_or_default();
     let headers = text(own, REASON, &poison.reason);
     let headers = text(headers, ROLE, poison.role.as_str());
     let headers = text(headers, TOPIC, poison.topic);
@@ -104,6 +108,8 @@ pub(crate) enum Unreadable {
     Missing(&'static str),
     #[error("the header {0} cannot be read")]
     Malformed(&'static str),
+    #[error("the name of a header is no UTF-8: it was not written by this system")]
+    Headers,
     #[error("it has no key")]
     NoKey,
     #[error("its key is no id of {0}")]
@@ -127,7 +133,10 @@ pub(crate) fn decode(
     role: Role,
     wants: impl Fn(EventType) -> bool,
 ) -> Result<Decoded, Unreadable> {
-    let headers = message.headers().map_or_else(Ours::default, Ours::of);
+    let headers = match message.headers() {
+        Some(all) => headers::look(|| Ours::of(all)).ok_or(Unreadable::Headers)?,
+        None => Ours::default(),
+    };
     let position = Position(parse(headers.position, POSITION)?);
     let Some(kind) = EventType::from_name(text_of(headers.kind, TYPE)?) else { return Ok(Decoded::Newer) };
     if !wants(kind) {

@@ -188,6 +188,12 @@ impl State {
         self.is_assigned = !self.parts.is_empty();
     }
 
+    /// Nothing is this process's: its consumer is gone.
+    pub(crate) fn revoke_all(&mut self) {
+        let all: Vec<Place> = self.parts.keys().copied().collect();
+        self.revoke(&all);
+    }
+
     /// Takes in a delivery. `false` when it is a duplicate: it is dropped.
     pub(crate) fn take(&mut self, place: Place, offset: i64, delivery: Delivery) -> bool {
         let name = Name::of(&delivery);

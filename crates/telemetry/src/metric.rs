@@ -59,6 +59,10 @@ fn describe_roles() {
         "Events that the relay has handed to the broker, answered by it."
     );
     describe_counter!("ordermill_kafka_duplicates_total", "Messages that a role had settled before and dropped.");
+    describe_counter!(
+        "ordermill_kafka_reader_failures_total",
+        "How often what reads for a role has failed, and begun anew. Should stay at 0."
+    );
     describe_counter!("ordermill_kafka_unreadable_total", "Messages that a role could not read and set aside.");
     describe_gauge!(
         "ordermill_kafka_connected",

@@ -1,7 +1,7 @@
 //! What the client calls, on the consumer's thread.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
@@ -26,7 +26,7 @@ impl Callbacks {
     /// Splits the partitions' queues off the consumer's own.
     fn split(&self, places: &[Place]) -> Queues {
         // None while the consumer is closing, and then nothing is assigned any more.
-        let Some(consumer) = self.0.consumer.get().and_then(Weak::upgrade) else { return Vec::new() };
+        let Some(consumer) = self.0.consumer.lock().upgrade() else { return Vec::new() };
         let split = |place: &Place| {
             let topic = &self.0.topics[place.0].name;
             let queue = consumer.split_partition_queue(topic, place.1);

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ordermill_ports::bus::Delivery;
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _, OwnedHeaders, OwnedMessage};
+use rdkafka::message::{BorrowedMessage, Message as _, OwnedMessage};
 
 use super::Shared;
 use crate::message::{self, Decoded, Poison};
@@ -95,11 +95,8 @@ impl Shared {
             "a message cannot be read, and is put aside"
         );
         self.poisoned.increment(1);
-        let own = message.headers().map_or_else(OwnedHeaders::new, |headers| {
-            headers.iter().fold(OwnedHeaders::new(), |all, header| all.insert(header))
-        });
         let found = Poison { topic: &topic.name, partition: place.1, offset, role: self.role, reason };
-        let headers = message::poison_headers(own, &found);
+        let headers = message::poison_headers(&message, &found);
         let shared = Arc::clone(self);
         self.runtime.spawn(async move {
             let dead_letters = &shared.topics[place.0].dead_letters;

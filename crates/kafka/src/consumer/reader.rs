@@ -48,7 +48,7 @@ impl Reader {
         // Called by the client's threads, under the queue's lock: nothing may be done there but this.
         consumer.set_nonempty_callback(move || thread.unpark());
         let consumer = Arc::new(consumer);
-        shared.consumer.get_or_init(|| Arc::downgrade(&consumer));
+        *shared.consumer.lock() = Arc::downgrade(&consumer);
         Self { shared, sources: Vec::new(), next: 0, consumer }
     }
 

@@ -6,6 +6,8 @@ mod support;
 mod backlog;
 mod broker;
 mod conformance;
+mod ears;
+mod foreign;
 mod messages;
 mod rebalance;
 mod remove;

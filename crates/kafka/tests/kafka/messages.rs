@@ -22,7 +22,7 @@ use crate::support::process::{Process, SOON, until};
 const ROLE: Role = Role::Payments;
 
 /// So many messages of a topic, from its beginning.
-async fn read(place: &Place, topic: &str, count: usize) -> Vec<OwnedMessage> {
+pub async fn read(place: &Place, topic: &str, count: usize) -> Vec<OwnedMessage> {
     let mut config = place.client();
     config.set("group.id", format!("reader-{topic}")).set("auto.offset.reset", "earliest");
     let consumer: BaseConsumer = config.create().expect("a sound configuration");
@@ -40,7 +40,7 @@ async fn read(place: &Place, topic: &str, count: usize) -> Vec<OwnedMessage> {
     messages
 }
 
-fn text(bytes: Option<&[u8]>) -> String {
+pub fn text(bytes: Option<&[u8]>) -> String {
     String::from_utf8(bytes.unwrap_or_default().to_vec()).expect("text")
 }
 
@@ -48,7 +48,7 @@ fn value(message: &OwnedMessage) -> Value {
     serde_json::from_slice(message.payload().expect("it has a value")).expect("JSON")
 }
 
-fn header(message: &OwnedMessage, name: &str) -> String {
+pub fn header(message: &OwnedMessage, name: &str) -> String {
     let headers = message.headers().expect("it has headers");
     let found = headers.iter().find(|header| header.key == name).unwrap_or_else(|| panic!("no {name}: {headers:?}"));
     text(found.value)

@@ -5,6 +5,7 @@ mod gateways;
 #[path = "../../../postgres/tests/support/server.rs"]
 mod postgres;
 pub mod process;
+pub mod raw;
 #[expect(dead_code, reason = "the black-box tests put a network before it")]
 pub mod server;
 

@@ -1,7 +1,6 @@
 //! Who is let in by a real broker, who is not, and what the latter is told.
 
-mod broker;
-mod ears;
+pub mod broker;
 mod tokens;
 
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use ordermill_ports::Delivery;
 use ordermill_ports::conformance::Settings;
 use tempfile::TempDir;
 
+use crate::ears;
 use crate::support::Place;
 use crate::support::process::Process;
 use broker::{BY_VARIABLE, SHA_256, SHA_512, WRONG, guarded};
