@@ -41,6 +41,7 @@ mod tls;
 mod writer;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use error::{ConnectError, OpenError, StoreError};
 pub use moving::{Reader, Writer};
@@ -52,6 +53,9 @@ use tokio::task::JoinSet;
 
 use connect::{Connector, Pool};
 use shared::Shared;
+
+/// How long after a defect a task is begun again.
+const DEFECT_PAUSE: Duration = Duration::from_secs(1);
 
 /// The ledger in a PostgreSQL database, with its queries and its bus.
 pub struct PgLedger {
@@ -105,22 +109,30 @@ impl PgLedger {
 /// Runs the tasks of a ledger until it is closed.
 async fn tend(shared: Arc<Shared>, committers: usize, ended: watch::Sender<bool>) {
     let mut background = JoinSet::new();
-    background.spawn(notify::run(Arc::clone(&shared)));
-    background.spawn(submit::probe(Arc::clone(&shared)));
-    background.spawn(keys::sweep(Arc::clone(&shared)));
+    background.spawn(supervise(Arc::clone(&shared), "notifications and leases", notify::run));
+    background.spawn(supervise(Arc::clone(&shared), "the look whether commits go through", submit::probe));
+    background.spawn(supervise(Arc::clone(&shared), "the deletion of keys", keys::sweep));
     let mut foreground = JoinSet::new();
     for _ in 0..committers {
-        foreground.spawn(writer::run(Arc::clone(&shared)));
+        foreground.spawn(supervise(Arc::clone(&shared), "a committer", writer::run));
     }
-    while let Some(end) = foreground.join_next().await {
-        if end.is_err() {
-            tracing::error!("a committer ended with a defect");
-        }
-    }
+    while foreground.join_next().await.is_some() {}
     shared.begin_end();
     while background.join_next().await.is_some() {}
     bus::close(&shared).await;
     ended.send_replace(true);
+}
+
+/// Runs a task to its end, which the end of the ledger is. One that ends by a defect of its own is begun again: nobody else would do its
+/// work, and nothing else would show that it is not done.
+async fn supervise<T>(shared: Arc<Shared>, name: &'static str, run: impl Fn(Arc<Shared>) -> T)
+where
+    T: Future<Output = ()> + Send + 'static,
+{
+    while tokio::spawn(run(Arc::clone(&shared))).await.is_err() && !shared.lanes.is_closing() {
+        tracing::error!(task = name, "a task of the ledger met a defect of its own; it is begun again");
+        tokio::time::sleep(DEFECT_PAUSE).await;
+    }
 }
 
 impl Drop for Open {

@@ -1,19 +1,23 @@
 //! A network and a server that fail: nothing waits without bound, nothing is lost or done twice, and it goes on afterwards.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures_util::future::join_all;
 use ordermill_core::input::{Body, Input, PutProduct};
 use ordermill_core::order::Status;
 use ordermill_core::process::Role;
+use ordermill_core::secret::SecretRef;
 use ordermill_ports::conformance::shop::{Shop, product};
 use ordermill_ports::ledger::SubmitError;
+use ordermill_ports::secrets::{Revealed, SecretError, Secrets};
 use ordermill_ports::{Outcome, Source, Submission};
 use ordermill_postgres::Options;
 use tokio::time::{Instant, sleep};
 
-use crate::support::process::{Installation, Process, eventually};
+use crate::support::process::{Installation, LEASE, Process, eventually};
 use crate::support::proxy::{Ambush, Proxy, Weather};
 
 /// How long the server may take in these tests.
@@ -301,4 +305,41 @@ async fn a_reason_with_nul_is_kept_as_far_as_it_can_be() {
         })
         .await;
     assert_eq!(letters.iter().map(|letter| &*letter.reason).collect::<Vec<_>>(), ["c\u{fffd}d"]);
+}
+
+/// Gives a password, which the server does not ask for, and has a defect when it is told to, once.
+#[derive(Default)]
+struct Defective(AtomicBool);
+
+#[async_trait]
+impl Secrets for Defective {
+    async fn reveal(&self, reference: &SecretRef) -> Result<Revealed, SecretError> {
+        assert!(!self.0.swap(false, Ordering::SeqCst), "a defect for a test");
+        Revealed::new(reference, "asdf")
+    }
+}
+
+/// The task that keeps the leases ended by a defect of its own, and the process had no deliveries for as long as it ran.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_defect_ends_no_task_for_good() {
+    let mut installation = Installation::new();
+    let secrets = Arc::new(Defective::default());
+    let source: Arc<dyn Secrets> = secrets.clone();
+    let with_password = |options: &mut Options| {
+        options.password = Some(SecretRef::Env("PASSWORD".to_owned()));
+        options.secrets = Some(source);
+    };
+    let process = installation.start_with(with_password).await;
+    process.run(|shop| async move { shop.sell("pear", 1_000).await }).await;
+    process.join(Role::Payments).await;
+    installation.until_shared(Role::Payments, &[16]).await;
+    // Nothing else connects while nobody asks for anything.
+    secrets.0.store(true, Ordering::SeqCst);
+    installation.database.end_sessions().await;
+    eventually("the defect shows", async || !secrets.0.load(Ordering::SeqCst)).await;
+    sleep(LEASE).await;
+    process.run(|shop| async move { shop.place(&[("pear", 1)]).await }).await;
+    assert_eq!(process.receive_many(Role::Payments, 1).await.len(), 1);
+    process.close().await;
+    assert_eq!(installation.owners(Role::Payments).await.len(), 0, "it ends as it should");
 }
