@@ -101,6 +101,8 @@ async fn what_was_given_up_is_looked_at_and_delivered_again() {
     let of_records = lines(&server, &["list", "--role", "records", "--reason", "object store"]);
     assert_eq!((of_records.len(), of_archive.len() + 1), (1, letters.len()), "{letters:#?}");
     assert!(lines(&server, &["list", "--reason", "no such reason"]).is_empty());
+    shop.wait_for_metric("ordermill_dead_letters{role=\"archive\"}", &of_archive.len().to_string()).await;
+    shop.wait_for_metric("ordermill_dead_letters{role=\"payments\"}", "0").await;
     let (code, text) = said(&dlq(&server, &["list", "--limit", "2"]));
     assert!(code == Some(0) && text.contains("the object store failed") && text.contains("There are more"), "{text}");
 
@@ -143,6 +145,7 @@ async fn what_was_given_up_is_looked_at_and_delivered_again() {
         shop.wait_for_event(order, "order.archived").await;
     }
     assert!(lines(&server, &["list"]).is_empty());
+    shop.wait_for_metric("ordermill_dead_letters{role=\"archive\"}", "0").await;
     let (code, text) = said(&dlq(&server, &["redrive", "--all"]));
     assert!(code == Some(0) && text.contains("0 dead letters are delivered again"), "{text}");
     assert!(server.terminate().success());

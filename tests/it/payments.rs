@@ -79,6 +79,7 @@ async fn a_void_that_fails_waits_for_a_person_and_retry_clears_it() {
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
+    shop.wait_for_metric("ordermill_attention_orders", "1").await;
     let listed = run(&["order", "list", "--attention"]);
     assert!(
         listed.contains(&id) && listed.contains("out_of_stock; void: "),

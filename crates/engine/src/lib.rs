@@ -73,7 +73,7 @@ pub fn start(parts: Parts, settings: Settings, roles: &[Role]) -> Running {
             tasks.spawn(supervised);
         }
     }
-    tasks.spawn(roles::report_lag(parts, roles.to_vec(), stopping));
+    tasks.spawn(roles::gauges::keep(parts, roles.to_vec(), stopping));
     Running { stop, tasks, grace: settings.stop_grace }
 }
 

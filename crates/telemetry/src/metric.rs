@@ -32,6 +32,7 @@ fn describe_orders() {
     describe_counter!("ordermill_tracking_unmatched_total", "Reports of parcels that belong to no order known here.");
     describe_counter!("ordermill_records_stored_total", "Records whose object is written and committed.");
     describe_gauge!("ordermill_undecided_orders", Unit::Count, "Orders that are not decided yet.");
+    describe_gauge!("ordermill_attention_orders", Unit::Count, "Orders that wait for a person.");
     describe_gauge!(
         "ordermill_ledger_queue_inputs",
         Unit::Count,
@@ -53,6 +54,11 @@ fn describe_roles() {
     describe_counter!("ordermill_role_deliveries_total", "Deliveries a role has settled.");
     describe_counter!("ordermill_role_retries_total", "Deliveries a role has put off.");
     describe_counter!("ordermill_role_dead_letters_total", "Deliveries a role has given up.");
+    describe_gauge!(
+        "ordermill_dead_letters",
+        Unit::Count,
+        "Dead letters there are now, by the role that gave up; of all roles together the oldest 10,000 are counted."
+    );
     describe_counter!("ordermill_role_panics_total", "Defects met by a role; it went on.");
     describe_counter!(
         "ordermill_relay_events_total",
@@ -139,6 +145,7 @@ mod tests {
         }
     }
 
+    /// Here, and in the documents.
     #[test]
     fn every_metric_of_the_program_is_described() {
         let mut names = BTreeSet::new();
@@ -148,7 +155,10 @@ mod tests {
         }
         assert!(names.len() > 10, "{names:?}");
         let described = include_str!("metric.rs");
-        let missing: Vec<_> = names.iter().filter(|name| !described.contains(&format!("\"{name}\""))).collect();
+        let documented = include_str!("../../../docs/metrics.md");
+        let is_missing =
+            |name: &&String| !described.contains(&format!("\"{name}\"")) || !documented.contains(&format!("`{name}"));
+        let missing: Vec<_> = names.iter().filter(is_missing).collect();
         assert!(missing.is_empty(), "not described: {missing:?}");
     }
 }

@@ -120,6 +120,19 @@ impl Shop {
         self.get(&format!("/v1/orders/{id}")).await.body
     }
 
+    /// Waits until a metric of the process has a value, both as they are shown.
+    pub async fn wait_for_metric(&self, name: &str, value: &str) {
+        let (wanted, deadline) = (format!("{name} {value}"), Instant::now() + PATIENCE);
+        loop {
+            let metrics = self.get("/metrics").await.text;
+            if metrics.lines().any(|line| line == wanted) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "no {wanted} in: {metrics}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// The types of the order's events, oldest first.
     pub async fn timeline(&self, id: &str) -> Vec<String> {
         let answer = self.get(&format!("/v1/orders/{id}/events")).await;

@@ -1,6 +1,7 @@
 //! One file per role.
 
 mod archive;
+pub(crate) mod gauges;
 mod inventory;
 mod notifications;
 mod payments;
@@ -10,19 +11,13 @@ mod sweeper;
 mod tracking;
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use ordermill_core::process::Role;
-use tokio::sync::watch;
 
-use crate::Parts;
 use crate::worker::Worker;
-
-/// How often the lag of each role is measured.
-const LAG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The loop of a role, begun again should it ever panic: one broken delivery must not end the others for good. `None` for roles
 /// without a loop.
@@ -59,27 +54,5 @@ fn run(worker: Worker) -> Option<BoxFuture<'static, ()>> {
             Some(relay::run(worker, publisher).boxed())
         }
         Role::Api => None,
-    }
-}
-
-/// Keeps the gauges of how far each role is behind: those that run here, and the relay, without which none of them gets anything.
-pub(crate) async fn report_lag(parts: Arc<Parts>, mut roles: Vec<Role>, mut stopping: watch::Receiver<bool>) {
-    roles.retain(|role| !role.reacts_to().is_empty());
-    if parts.bus.is_relayed() {
-        roles.push(Role::Relay);
-    }
-    loop {
-        for role in roles.iter().copied() {
-            let Ok(lag) = parts.bus.lag(role).await else { continue };
-            let name = role.as_str();
-            let age = lag.oldest.map_or(0.0, |oldest| parts.clock.now().duration_since(oldest).as_secs_f64());
-            metrics::gauge!("ordermill_role_lag", "role" => name).set(lag.events as f64);
-            metrics::gauge!("ordermill_role_parked", "role" => name).set(lag.parked as f64);
-            metrics::gauge!("ordermill_role_oldest_age_seconds", "role" => name).set(age.max(0.0));
-        }
-        let stopped = stopping.wait_for(|stop| *stop);
-        if tokio::time::timeout(LAG_INTERVAL, stopped).await.is_ok() {
-            return;
-        }
     }
 }
