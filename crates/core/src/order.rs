@@ -73,7 +73,7 @@ pub struct Order {
     pub parcel: Option<ParcelStatus>,
     /// When the carrier saw it last.
     pub parcel_seen: LastSeen,
-    /// What came back.
+    /// What came back, one line a product.
     pub returned: Vec<ReturnedLine>,
     /// The status that was reported as lasting too long.
     pub overdue: Option<Status>,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::Timestamp;
-use crate::event::{Event, Remedy};
+use crate::event::{Event, Remedy, ReturnedLine};
 use crate::id::OrderId;
 use crate::mail::{MailKind, MailState, OwedMail};
 use crate::order::{Attention, Order, Status};
@@ -43,7 +43,7 @@ impl Order {
                 self.parcel = Some(data.status);
                 self.parcel_seen.see(data.status, data.seen_at);
             }
-            Event::OrderReturned(data) => self.returned.extend(data.lines.iter().cloned()),
+            Event::OrderReturned(data) => data.lines.iter().for_each(|line| self.take_back(line)),
             Event::NotificationSent(data) => self.settle_mail(data.template, data.version, MailState::Sent),
             Event::NotificationSkipped(data) => self.settle_mail(data.template, data.version, MailState::Skipped),
             Event::NotificationFailed(data) => self.settle_mail(data.template, data.version, MailState::Failed),
@@ -150,6 +150,14 @@ impl Order {
             Event::OrderDelivered(_) => self.enter(Status::Delivered, at),
             Event::OrderReturned(data) if data.complete => self.enter(Status::Returned, at),
             _ => {}
+        }
+    }
+
+    /// One line a product, however often units of it come back: an order never has more of them than lines.
+    fn take_back(&mut self, back: &ReturnedLine) {
+        match self.returned.iter_mut().find(|line| line.product_id == back.product_id) {
+            Some(line) => line.quantity += back.quantity,
+            None => self.returned.push(back.clone()),
         }
     }
 

@@ -186,6 +186,8 @@ fn what_came_back_is_counted_by_product() {
     let last = mill.must(back(&[("cup", 1), ("tea", 1)], false));
     let [Event::OrderReturned(returned)] = last.events.as_slice() else { panic!("{last:?}") };
     assert!(returned.complete && last.stock.is_empty());
+    let in_all = mill.world.orders[&id].returned.iter().map(|line| (line.product_id.as_str(), line.quantity));
+    assert_eq!(in_all.collect::<Vec<_>>(), [("tea", 3), ("cup", 1)], "one line a product, however often");
     assert_eq!(mill.status(id), Status::Returned);
     mill.settle();
     mill.assert_clean();
