@@ -44,6 +44,8 @@ pub(crate) struct Alarm {
 #[derive(Debug, Default)]
 pub(super) struct Holding {
     messages: BTreeMap<(Place, i64), (Held, Instant)>,
+    /// The partitions with a message that only a newer program can read, and how many more of them came behind the first.
+    newer: BTreeMap<Place, usize>,
     aside_bytes: usize,
     alarmed_at: Option<Instant>,
 }
@@ -61,8 +63,19 @@ impl Holding {
         }
     }
 
+    /// Whether a message that only a newer program can read is one more of its partition. Its first one holds back all that comes behind
+    /// it, and whoever reads them finds them all, so that one is enough.
+    pub(super) fn is_one_more(&mut self, place: Place) -> bool {
+        let found = self.newer.get_mut(&place).map(|more| *more += 1);
+        if found.is_none() {
+            self.newer.insert(place, 0);
+        }
+        found.is_some()
+    }
+
     /// The partition is another's.
     pub(super) fn release_all(&mut self, place: Place) {
+        self.newer.remove(&place);
         let of_place: Vec<_> = self.messages.range((place, i64::MIN)..=(place, i64::MAX)).map(|(at, _)| *at).collect();
         of_place.into_iter().for_each(|at| self.release(at));
     }
@@ -81,9 +94,9 @@ impl Holding {
 }
 
 impl State {
-    /// How many messages hold their offsets.
+    /// How many messages hold their offsets, or are held back by another of their kind.
     pub(crate) fn held(&self) -> usize {
-        self.held.count()
+        self.held.count() + self.held.newer.values().sum::<usize>()
     }
 
     /// What is to be told now: a message that is held for long, once and then every few minutes as long as there is one.
@@ -96,7 +109,7 @@ impl State {
         }
         let oldest = self.held.messages.iter().min_by_key(|(_, (_, since))| *since);
         let (at, (held, _)) = oldest.filter(|(_, (_, since))| now.duration_since(*since) >= ALARM_AFTER)?;
-        let alarm = Alarm { count: self.held.count(), place: at.0, offset: at.1, held: *held };
+        let alarm = Alarm { count: self.held(), place: at.0, offset: at.1, held: *held };
         self.held.alarmed_at = Some(now);
         Some(alarm)
     }

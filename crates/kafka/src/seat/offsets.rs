@@ -65,6 +65,9 @@ impl State {
     pub(crate) fn hold(&mut self, place: Place, offset: i64, held: Held) {
         if let Some(part) = self.parts.get_mut(&place) {
             part.next = Some(offset + 1);
+            if held == Held::Newer && self.held.is_one_more(place) {
+                return;
+            }
             part.unsettled.insert(offset);
             self.held.add((place, offset), held);
         }

@@ -184,20 +184,41 @@ fn an_unreadable_message_holds_its_offset_alone() {
 fn what_is_held_takes_room_until_it_is_put_aside_or_anothers() {
     let mut state = state(&[1, 2]);
     state.bounds = Bounds { waiting_max: 9, all_max: 6, room_min: 1, aside_bytes_max: 100 };
-    state.hold(A, 12, Held::Newer);
+    state.hold(A, 12, Held::Aside(0));
     state.hold(B, 70, Held::Aside(99));
     assert_eq!((state.room(), state.held()), (2, 2));
     state.hold(B, 71, Held::Aside(1));
     assert_eq!(state.room(), 0, "of bytes");
     state.settle_offset(B, 71);
     assert!(state.has_room_again());
-    state.hold(A, 13, Held::Newer);
-    state.hold(A, 14, Held::Newer);
+    state.hold(A, 13, Held::Aside(0));
+    state.hold(A, 14, Held::Aside(0));
     assert_eq!(state.room(), 0, "of messages");
     assert!(state.holds(B, 70) && !state.holds(B, 71));
     state.revoke(&[B]);
     assert!(state.has_room_again() && !state.holds(B, 70));
     assert_eq!((state.room(), state.held()), (1, 3));
+}
+
+#[test]
+fn any_number_of_messages_for_a_newer_program_leaves_room_for_the_rest() {
+    let mut state = state(&[1]);
+    let many = 2 * i64::try_from(state.bounds.all_max).expect("small");
+    for offset in 0..many {
+        state.hold(A, 11 + offset, Held::Newer);
+        state.hold(B, 70 + offset, Held::Newer);
+    }
+    assert!(state.room() > 0 && state.take(A, 11 + many, delivery(2, 0)));
+    for delivery in state.hand_out(5) {
+        settle(&mut state, &delivery);
+    }
+    assert_eq!((watermark(&state, A), watermark(&state, B)), (Some(11), Some(70)), "the first of each holds all");
+    assert_eq!(state.held(), 4 * state.bounds.all_max, "and all of them are told of");
+    state.revoke(&[A]);
+    assert_eq!(state.held(), 2 * state.bounds.all_max);
+    state.assign([A]);
+    state.hold(A, 11, Held::Newer);
+    assert_eq!(watermark(&state, A), Some(11), "it comes again, and holds again");
 }
 
 #[test]
