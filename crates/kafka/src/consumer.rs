@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use ordermill_core::event::EventType;
 use ordermill_core::process::Role;
+use ordermill_ports::damper::Damper;
 use parking_lot::Mutex;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
@@ -38,6 +39,9 @@ const AHEAD_MAX: usize = 16 * 1024;
 const AHEAD_OF_PARTITION_MIN: usize = 128;
 const AHEAD_OF_PARTITION_MAX: usize = 4 * 1024;
 
+/// At most so often it is told that messages of a topic cannot be read.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
+
 /// What the thread and the callbacks of one consumer work with.
 struct Shared {
     role: Role,
@@ -50,6 +54,8 @@ struct Shared {
     context: Context,
     duplicates: metrics::Counter,
     poisoned: metrics::Counter,
+    /// Of unreadable messages, by topic: whoever can write there could fill the log.
+    complaints: Vec<Damper>,
     failures: metrics::Counter,
     held: metrics::Gauge,
     /// Counts what the callbacks were called for.
@@ -88,6 +94,7 @@ impl Consumer {
         let shared = Arc::new(Shared {
             role,
             kinds: role.reacts_to(),
+            complaints: topics.iter().map(|_| Damper::new(COMPLAINT_INTERVAL)).collect(),
             topics,
             seat,
             publisher,

@@ -4,6 +4,7 @@
 //! be what readers outside have always known.
 
 mod headers;
+mod letter;
 
 use std::fmt;
 
@@ -20,6 +21,8 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+pub(crate) use letter::{Letter, Poison};
+
 /// The topic whose values are not CloudEvents.
 const TRACKING: &str = "order-tracking.events";
 
@@ -35,8 +38,6 @@ pub(crate) const REASON: &str = "dead-letter-reason";
 const ROLE: &str = "dead-letter-role";
 const TRIES: &str = "dead-letter-tries";
 const TOPIC: &str = "dead-letter-topic";
-const PARTITION: &str = "dead-letter-partition";
-const OFFSET: &str = "dead-letter-offset";
 
 /// A message, ready to be sent.
 #[derive(Debug)]
@@ -70,27 +71,6 @@ pub(crate) fn encode(announcement: &Announcement, channel: &str, source: &str) -
 
 fn text(headers: OwnedHeaders, key: &str, value: impl fmt::Display) -> OwnedHeaders {
     headers.insert(Header { key, value: Some(&value.to_string()) })
-}
-
-/// Where a message that nobody can read was found, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Poison<'a> {
-    pub(crate) topic: &'a str,
-    pub(crate) partition: i32,
-    pub(crate) offset: i64,
-    pub(crate) role: Role,
-    pub(crate) reason: String,
-}
-
-/// The headers of a message that nobody can read: its own, as far as they can be read, with where it was found and why.
-pub(crate) fn poison_headers(message: &impl Message, poison: &Poison<'_>) -> OwnedHeaders {
-    let copy = || message.headers().map(|own| own.iter().fold(OwnedHeaders::new(), OwnedHeaders::insert));
-    let own = headers::look(copy).flatten().unwrap_or_default();
-    let headers = text(own, REASON, &poison.reason);
-    let headers = text(headers, ROLE, poison.role.as_str());
-    let headers = text(headers, TOPIC, poison.topic);
-    let headers = text(headers, PARTITION, poison.partition);
-    text(headers, OFFSET, poison.offset)
 }
 
 /// The headers of the copy of what a role gave up.

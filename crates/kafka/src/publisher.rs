@@ -13,18 +13,17 @@ use futures_util::FutureExt;
 use ordermill_core::event::EventType;
 use ordermill_ports::publisher::{Announcement, Answer, PublishError, Publisher};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::future_producer::DeliveryFuture;
 use rdkafka::producer::{FutureRecord, Producer as _};
 use tokio::time::Instant;
 
 use crate::client;
 use crate::error::OpenError;
-use crate::message::{self as wire, Encoded};
+use crate::message::{self as wire, Encoded, Letter};
 use crate::options::Options;
 use crate::topics::{Topic, Topics};
 use lanes::Lanes;
-use message::{Failure, Message, REPLACED, Sent, all};
+use message::{Answered, Failure, Message, REPLACED, Sent, all, answered};
 use producers::Producers;
 use told::{Name, Told};
 
@@ -138,30 +137,35 @@ impl KafkaPublisher {
             let mut encoded = wire::encode(announcement, topic.channel.name, SOURCE);
             encoded.headers = wire::given_up_headers(encoded.headers, &topic.name, delivery, reason);
             let sent = self.send(&topic.dead_letters, encoded, Instant::now() + ON_ITS_WAY_MAX).await;
-            answer(sent.map_err(|error| failure(error.to_string()))?).await?;
+            self.answer(sent.map_err(|error| failure(&error))?).await?;
         }
         Ok(())
     }
 
+    /// The broker's answer to a message that is no event on its way to the roles.
+    async fn answer(&self, mut delivery: DeliveryFuture) -> Result<(), PublishError> {
+        match answered(&mut delivery, &mut false, &self.producers).await {
+            Answered::Taken(_) => Ok(()),
+            Answered::Unfit(error) | Answered::Refused(error) => Err(failure(&error)),
+            Answered::Replaced => {
+                Err(PublishError { reason: REPLACED.to_owned(), is_told_to_roles: false, is_for_good: false })
+            }
+        }
+    }
+
     /// Puts a message that nobody can read onto a dead-letter topic.
-    pub(crate) async fn set_aside(
-        &self,
-        dead_letters: &str,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        headers: OwnedHeaders,
-    ) -> Result<(), PublishError> {
+    pub(crate) async fn set_aside(&self, dead_letters: &str, letter: &Letter) -> Result<(), PublishError> {
         let record = FutureRecord::<[u8], [u8]> {
             topic: dead_letters,
             partition: None,
-            payload: value,
-            key,
+            payload: letter.value.as_deref(),
+            key: letter.key.as_deref(),
             timestamp: None,
-            headers: Some(headers),
+            headers: Some(letter.headers.clone()),
         };
         match self.producers.send(record) {
-            Ok(delivery) => answer(delivery).await,
-            Err((error, _)) => Err(failure(error.to_string())),
+            Ok(delivery) => self.answer(delivery).await,
+            Err((error, _)) => Err(failure(&error)),
         }
     }
 
@@ -175,17 +179,10 @@ impl KafkaPublisher {
     }
 }
 
-fn failure(reason: String) -> PublishError {
-    PublishError { reason, is_told_to_roles: false, is_for_good: false }
-}
-
-/// The broker's answer to a message that is no event on its way to the roles.
-async fn answer(delivery: DeliveryFuture) -> Result<(), PublishError> {
-    match delivery.await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err((error, _))) => Err(failure(error.to_string())),
-        Err(_) => Err(failure(REPLACED.to_owned())),
-    }
+/// Of a message that is no event on its way to the roles.
+fn failure(error: &KafkaError) -> PublishError {
+    let is_for_good = message::is_about_message(error);
+    PublishError { reason: error.to_string(), is_told_to_roles: false, is_for_good }
 }
 
 #[async_trait]

@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ordermill_ports::bus::Delivery;
-use rdkafka::message::{BorrowedMessage, Message as _, OwnedMessage};
+use rdkafka::message::{BorrowedMessage, Message as _};
 
 use super::Shared;
-use crate::message::{self, Decoded, Poison};
+use crate::message::{self, Decoded, Letter, Poison};
 use crate::seat::{Held, Place};
 
 /// Waits between tries to put an unreadable message aside.
@@ -26,10 +26,7 @@ pub(super) enum What {
     Other,
     /// Only a newer program can say.
     Newer,
-    Unreadable {
-        message: OwnedMessage,
-        reason: String,
-    },
+    Unreadable(Box<Letter>),
 }
 
 impl Shared {
@@ -39,7 +36,11 @@ impl Shared {
             Ok(Decoded::Delivery(delivery)) => What::Delivery(delivery),
             Ok(Decoded::Other) => What::Other,
             Ok(Decoded::Newer) => What::Newer,
-            Err(error) => What::Unreadable { message: message.detach(), reason: error.to_string() },
+            Err(error) => {
+                let (topic, partition, offset) = (message.topic().to_owned(), message.partition(), message.offset());
+                let found = Poison { topic, partition, offset, role: self.role, reason: error.to_string() };
+                What::Unreadable(Box::new(Letter::new(message, found)))
+            }
         };
         Read { offset: message.offset(), what }
     }
@@ -61,10 +62,9 @@ impl Shared {
                 What::Other => state.pass(place, offset),
                 // Its offset is held back until a newer program has the partition: that one finds it.
                 What::Newer => state.hold(place, offset, Held::Newer),
-                What::Unreadable { message, reason } => {
-                    let bytes = message.payload().map_or(0, <[u8]>::len) + message.key().map_or(0, <[u8]>::len);
-                    state.hold(place, offset, Held::Aside(bytes));
-                    unreadable.push((message, reason));
+                What::Unreadable(letter) => {
+                    state.hold(place, offset, Held::Aside(letter.bytes));
+                    unreadable.push(*letter);
                 }
             }
         }
@@ -76,37 +76,47 @@ impl Shared {
             self.seat.bell.notify_waiters();
         }
         self.duplicates.increment(duplicates);
-        for (message, reason) in unreadable {
-            self.set_aside(place, message, reason);
+        for letter in unreadable {
+            self.set_aside(place, letter);
         }
         new
     }
 
     /// Copies a message that cannot be read to the dead letters of its topic, and then is done with it. Nothing waits for that but its own
     /// offset.
-    fn set_aside(self: &Arc<Self>, place: Place, message: OwnedMessage, reason: String) {
-        let (topic, offset) = (&self.topics[place.0], message.offset());
-        tracing::error!(
-            role = self.role.as_str(),
-            topic = topic.name,
-            partition = place.1,
-            offset,
-            reason,
-            "a message cannot be read, and is put aside"
-        );
+    fn set_aside(self: &Arc<Self>, place: Place, mut letter: Letter) {
+        let Poison { topic, partition, offset, role, reason } = letter.found.clone();
+        let role = role.as_str();
+        if let Some(kept_back) = self.complaints[place.0].pass() {
+            let messages = kept_back + 1;
+            tracing::error!(
+                role,
+                topic,
+                partition,
+                offset,
+                reason,
+                messages,
+                "a message cannot be read, and is put aside"
+            );
+        }
         self.poisoned.increment(1);
-        let found = Poison { topic: &topic.name, partition: place.1, offset, role: self.role, reason };
-        let headers = message::poison_headers(&message, &found);
         let shared = Arc::clone(self);
         self.runtime.spawn(async move {
             let dead_letters = &shared.topics[place.0].dead_letters;
             // Whoever has the partition next finds the message there.
             while !shared.stop.load(Ordering::Acquire) && shared.seat.state.lock().holds(place, offset) {
-                let (key, value) = (message.key(), message.payload());
-                match shared.publisher.set_aside(dead_letters, key, value, headers.clone()).await {
+                match shared.publisher.set_aside(dead_letters, &letter).await {
                     Ok(()) => return shared.seat.put_aside(place, offset),
+                    Err(error) if error.is_for_good && !letter.is_note => {
+                        letter = letter.into_note();
+                        continue;
+                    }
+                    Err(error) if error.is_for_good => {
+                        tracing::error!(role, topic, partition, offset, %error, "an unreadable message is left on its topic alone");
+                        return shared.seat.put_aside(place, offset);
+                    }
                     Err(error) if shared.context.may_tell("aside") => {
-                        tracing::warn!(role = shared.role.as_str(), %error, "an unreadable message is not put aside yet");
+                        tracing::warn!(role, %error, "an unreadable message is not put aside yet");
                     }
                     Err(_) => {}
                 }

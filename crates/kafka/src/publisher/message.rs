@@ -26,7 +26,7 @@ pub(super) enum Failure {
 }
 
 /// What an answer of the broker is about.
-enum Answered {
+pub(super) enum Answered {
     /// The message is in this partition.
     Taken(i32),
     /// It is refused for what it is.
@@ -113,7 +113,7 @@ impl Sent {
 
 /// What the broker says to a message. It judges a batch as a whole, so one that it does not take for what is in it is sent again, each
 /// message alone. Safe to cancel, and to ask again then.
-async fn answered(delivery: &mut DeliveryFuture, is_alone: &mut bool, producers: &Producers) -> Answered {
+pub(super) async fn answered(delivery: &mut DeliveryFuture, is_alone: &mut bool, producers: &Producers) -> Answered {
     loop {
         return match (&mut *delivery).await {
             Ok(Ok(delivered)) => Answered::Taken(delivered.partition),

@@ -22,7 +22,7 @@ use crate::support::server::Cluster;
 const ROLE: Role = Role::Payments;
 
 /// Sets an option of a topic. Whatever else was set goes back to its default.
-async fn set(place: &Place, topic: &str, option: &str, value: &str) {
+pub async fn set(place: &Place, topic: &str, option: &str, value: &str) {
     let admin: AdminClient<DefaultClientContext> = place.client().create().expect("a sound configuration");
     let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(option, value);
     let results = admin.alter_configs([&change], &AdminOptions::new()).await.expect("the broker answers");
