@@ -83,6 +83,7 @@ fn refused_field(refusal: &Refusal) -> Option<String> {
         Refusal::TotalTooLarge { line } => Some(format!("lines[{line}].quantity")),
         Refusal::OrderRefTaken { .. } => Some("order_ref".to_owned()),
         Refusal::RefundTooLarge { .. } => Some("amount_minor".to_owned()),
+        Refusal::ReturnTooLarge { .. } => Some("lines".to_owned()),
         _ => None,
     }
 }

@@ -75,7 +75,7 @@ pub(crate) struct OrderView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "out_for_delivery")]
     parcel: Option<&'static str>,
-    /// What came back.
+    /// What came back, one line a product.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(value_type = Vec<ReturnedLineSchema>, required = false)]
     returned: &'a [ReturnedLine],
@@ -290,6 +290,10 @@ struct LinksView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     refund: Option<OrderLink>,
+    /// Takes goods back.
+    #[serde(rename = "return", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    take_back: Option<OrderLink>,
     /// Tries again what waits for a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -305,6 +309,7 @@ impl LinksView {
         let link = |rest| OrderLink { order_id: order.id, rest };
         let cancellable = order.status.is_undecided() || order.status == Status::Confirmed;
         let refundable = order.payment.kept() > order.payment.refunds_pending();
+        let returnable = matches!(order.status, Status::Shipped | Status::Delivered);
         let attention = order.attention.is_some();
         Self {
             order: link(""),
@@ -312,6 +317,7 @@ impl LinksView {
             stream: link("/events/stream"),
             cancel: cancellable.then(|| link("/cancel")),
             refund: refundable.then(|| link("/refund")),
+            take_back: returnable.then(|| link("/return")),
             retry: attention.then(|| link("/retry")),
             resolve: (attention && !order.status.is_undecided()).then(|| link("/resolve")),
         }

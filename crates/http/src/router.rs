@@ -67,6 +67,7 @@ fn working() -> OpenApiRouter<Shared> {
         .routes(routes!(orders::stream::follow))
         .routes(routes!(orders::actions::cancel))
         .routes(routes!(orders::actions::refund))
+        .routes(routes!(orders::actions::take_back))
         .routes(routes!(orders::actions::retry))
         .routes(routes!(orders::actions::resolve))
         .routes(routes!(products::list, products::import))

@@ -1,18 +1,18 @@
-//! What people ask of an order: cancel, refund, retry, resolve.
+//! What people ask of an order: cancel, refund, return, retry, resolve.
 
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
-use ordermill_core::event::Remedy;
-use ordermill_core::id::check_text;
+use ordermill_core::event::{Remedy, ReturnedLine};
+use ordermill_core::id::{ProductId, check_text};
 use ordermill_core::input::{Body as InputBody, Input};
 use ordermill_core::intake::Violation;
-use ordermill_core::limits::{AMOUNT_MINOR_MAX, TEXT_CHARS_MAX};
+use ordermill_core::limits::{AMOUNT_MINOR_MAX, ORDER_LINES_MAX, QUANTITY_MAX, TEXT_CHARS_MAX};
 use ordermill_ports::Source;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::body::read_optional_json;
+use crate::body::{read_json, read_optional_json};
 use crate::error_code::INVALID_REQUEST;
 use crate::etag;
 use crate::idempotency;
@@ -42,6 +42,29 @@ pub(crate) struct RefundRequest {
     amount_minor: Option<i64>,
     /// At most 500 characters.
     reason: Option<String>,
+}
+
+/// What came back.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReturnRequest {
+    /// From 1 to 500 lines. Those of one product count together.
+    #[schema(min_items = 1, max_items = 500)]
+    lines: Vec<ReturnRequestLine>,
+    /// Whether the units can be sold again: `true` puts them into stock. They stay out of it if omitted.
+    #[serde(default)]
+    restock: bool,
+}
+
+/// Units of one product that came back.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReturnRequestLine {
+    /// The product.
+    product_id: String,
+    /// Units.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    quantity: i64,
 }
 
 /// What a person did.
@@ -104,6 +127,52 @@ pub(crate) async fn refund(
     let refund = InputBody::Refund { order_id, amount_minor, reason: reason.clone() };
     let input = idempotency::keyed(&parts.headers, refund, &meaning)?;
     answer(&state, input, StatusCode::ACCEPTED).await
+}
+
+/// Take goods back.
+///
+/// Possible once the order is shipped, and never more than was bought. The units go into stock where `restock` says so. No money moves:
+/// give it back with a refund. When everything is back, the order is `returned`.
+#[utoipa::path(
+    post, path = "/v1/orders/{id}/return", tag = "orders", operation_id = "return_order",
+    request_body(content = ReturnRequest, content_type = "application/json"),
+    params(("id" = String, Path, description = "The order's id."), ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to send again.")),
+    responses((status = 200, description = "The order, with what came back.", body = OrderView<'_>), ActionProblems)
+)]
+pub(crate) async fn take_back(
+    State(state): State<Shared>,
+    OrderPath(order_id): OrderPath,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let asked: ReturnRequest = read_json(&state, &parts.headers, body, &INVALID_REQUEST).await?;
+    let restock = asked.restock;
+    let lines = returned_lines(asked.lines)?;
+    let meaning = ("return", order_id, lines.clone(), restock);
+    let take_back = InputBody::Return { order_id, lines, restock };
+    let input = idempotency::keyed(&parts.headers, take_back, &meaning)?;
+    answer(&state, input, StatusCode::OK).await
+}
+
+/// Checks what is said to have come back.
+fn returned_lines(asked: Vec<ReturnRequestLine>) -> Result<Vec<ReturnedLine>, Problem> {
+    if !(1..=ORDER_LINES_MAX).contains(&asked.len()) {
+        let message = format!("must have from 1 to {ORDER_LINES_MAX} lines, has {}", asked.len());
+        return Err(Problem::field(&INVALID_REQUEST, "lines", message));
+    }
+    let mut violations = Vec::new();
+    let mut lines = Vec::with_capacity(asked.len());
+    for (index, line) in asked.into_iter().enumerate() {
+        if !(1..=QUANTITY_MAX).contains(&line.quantity) {
+            let message = format!("must be from 1 to {QUANTITY_MAX}, is {}", line.quantity);
+            violations.push(Violation::new(format!("lines[{index}].quantity"), message));
+        }
+        match ProductId::new(&line.product_id) {
+            Ok(product_id) => lines.push(ReturnedLine { product_id, quantity: line.quantity }),
+            Err(error) => violations.push(Violation::new(format!("lines[{index}].product_id"), error.to_string())),
+        }
+    }
+    if violations.is_empty() { Ok(lines) } else { Err(Problem::violations(&INVALID_REQUEST, violations)) }
 }
 
 /// Try again what waits for a person.

@@ -22,7 +22,7 @@ fn openapi_is_the_committed_document() {
 }
 
 /// Everything that can be asked of the server.
-const OPERATIONS: [&str; 61] = [
+const OPERATIONS: [&str; 62] = [
     "actuator_health",
     "actuator_info",
     "actuator_prometheus",
@@ -81,6 +81,7 @@ const OPERATIONS: [&str; 61] = [
     "report_parcels",
     "resolve_order",
     "retry_order",
+    "return_order",
     "set_stock",
     "take_record",
     "track_orders",
