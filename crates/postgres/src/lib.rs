@@ -48,6 +48,7 @@ pub use moving::{Reader, Writer};
 pub use options::{Options, Tls};
 pub use snapshot::Snapshot;
 
+use ordermill_core::process::Role;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -112,6 +113,10 @@ async fn tend(shared: Arc<Shared>, committers: usize, ended: watch::Sender<bool>
     background.spawn(supervise(Arc::clone(&shared), "notifications and leases", notify::run));
     background.spawn(supervise(Arc::clone(&shared), "the look whether commits go through", submit::probe));
     background.spawn(supervise(Arc::clone(&shared), "the deletion of keys", keys::sweep));
+    for role in Role::ALL {
+        let run = move |shared| bus::parked::run(shared, role);
+        background.spawn(supervise(Arc::clone(&shared), "the reading of parked deliveries", run));
+    }
     let mut foreground = JoinSet::new();
     for _ in 0..committers {
         foreground.spawn(supervise(Arc::clone(&shared), "a committer", writer::run));

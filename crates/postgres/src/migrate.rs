@@ -14,7 +14,10 @@ struct Step {
 }
 
 /// Every step; one that was released is never changed.
-const STEPS: &[Step] = &[Step { sql: include_str!("../migrations/0001_ledger.sql"), oldest: 1 }];
+const STEPS: &[Step] = &[
+    Step { sql: include_str!("../migrations/0001_ledger.sql"), oldest: 1 },
+    Step { sql: include_str!("../migrations/0002_parked.sql"), oldest: 1 },
+];
 
 /// Of the advisory lock under which one process at a time looks at the schema and changes it: "OMil", beside a number of the schema's name.
 pub(crate) const LOCK_SPACE: i32 = 0x4f4d_696c;

@@ -169,6 +169,12 @@ impl State {
         self.news.bell.notify_one();
     }
 
+    /// Has redriven deliveries looked for soon.
+    pub(crate) fn poke_redriven(&self) {
+        self.news.redriven.store(true, Ordering::Release);
+        self.news.bell.notify_one();
+    }
+
     fn wake<'s>(&self, changed: impl Iterator<Item = &'s Subject>) {
         self.feed.send_replace(());
         let subjects = self.subjects.lock();

@@ -3,7 +3,7 @@
 use ordermill_core::process::Role;
 use ordermill_ports::bus::DeadLetter;
 
-use super::read::{HEADER, entry, reload};
+use super::read::{HEADER, entry};
 use super::state::delivery;
 use crate::codec::{get, int, limit, natural, small};
 use crate::error::StoreError;
@@ -48,10 +48,7 @@ pub(super) async fn redrive(shared: &Shared, ids: &[u64]) -> Result<Vec<u64>, St
     let gone = rows(&client, sql, &[&ids, &roles, &shared.now(), &channel, &notify::REDRIVEN]).await?;
     let found: Vec<u64> = gone.iter().map(|row| get(row, 0).map(natural)).collect::<Result<_, _>>()?;
     if !found.is_empty() {
-        // The commit counts, whether or not it is found at once: the next look finds it.
-        if let Err(error) = reload(shared, &client).await {
-            tracing::warn!(%error, "redriven deliveries are found with a delay");
-        }
+        shared.notify.poke_redriven();
     }
     Ok(found)
 }

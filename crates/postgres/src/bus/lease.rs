@@ -12,7 +12,6 @@ use deadpool_postgres::{ClientWrapper, Transaction};
 use ordermill_core::process::Role;
 
 use super::Newest;
-use super::read::{ParkedRow, parked, parked_columns};
 use super::state::State;
 use crate::codec::{PARTITIONS, get, int, natural};
 use crate::error::StoreError;
@@ -34,7 +33,8 @@ struct Plan {
     wants: u8,
 }
 
-/// Renews the leases of this process, gives up what is beyond its share, and takes what is free within it. One transaction.
+/// Renews the leases of this process, gives up what is beyond its share, and takes what is free within it. One transaction, which is as short
+/// however much is parked: that is read later.
 pub(crate) async fn pass(shared: &Shared, client: &mut ClientWrapper) -> Result<(), StoreError> {
     let bus = &shared.bus;
     let (roles, left) = (bus.roles(), bus.left());
@@ -61,12 +61,11 @@ pub(crate) async fn pass(shared: &Shared, client: &mut ClientWrapper) -> Result<
     let renewed = renew(shared, &tx, &plans).await?;
     let released = release(shared, &tx, &plans).await?;
     let taken = take(shared, &tx, &plans).await?;
-    let parked = parked_of(&tx, &taken).await?;
     if is_news || released {
         notify::send(&tx, &shared.schema, notify::LEASES).await?;
     }
     tx.commit().await?;
-    apply(shared, plans, &renewed, taken, parked, holds_until);
+    apply(shared, plans, &renewed, taken, holds_until);
     left.iter().for_each(|role| bus.seat(*role).is_left.store(false, Ordering::Release));
     Ok(())
 }
@@ -273,29 +272,12 @@ async fn take(shared: &Shared, tx: &Transaction<'_>, plans: &[(Role, Plan)]) -> 
     rows.iter().map(taken).filter_map(Result::transpose).collect()
 }
 
-/// What is parked in the partitions that were taken. Nobody else settles it any more.
-async fn parked_of(tx: &Transaction<'_>, taken: &[Taken]) -> Result<Vec<ParkedRow>, StoreError> {
-    if taken.is_empty() {
-        return Ok(Vec::new());
-    }
-    let (roles, partitions): (Vec<&str>, Vec<i16>) =
-        taken.iter().map(|taken| (taken.role.as_str(), i16::from(taken.partition))).unzip();
-    let sql = format!(
-        "SELECT {} FROM parked AS p JOIN events AS e USING (position)
-         WHERE (p.role, p.partition) IN (SELECT * FROM unnest($1::text[], $2::smallint[]))",
-        parked_columns()
-    );
-    let rows = tx.query(&tx.prepare_cached(&sql).await?, &[&roles, &partitions]).await?;
-    rows.iter().map(parked).filter_map(Result::transpose).collect()
-}
-
 /// Brings memory up to what was committed.
 fn apply(
     shared: &Shared,
     plans: Vec<(Role, Plan)>,
     renewed: &BTreeMap<(String, i16), i64>,
     taken: Vec<Taken>,
-    parked: Vec<ParkedRow>,
     holds_until: Instant,
 ) {
     let bus = &shared.bus;
@@ -327,9 +309,6 @@ fn apply(
     for Taken { role, partition, token, cursor } in taken {
         bus.seat(role).state.lock().take(partition, token, cursor, holds_until);
         tracing::debug!(role = role.as_str(), partition, token, cursor, "took a lease");
-    }
-    for ParkedRow { partition, delivery, due } in parked {
-        bus.seat(delivery.role).state.lock().park(partition, delivery, due);
     }
     bus.ring_all();
 }

@@ -14,13 +14,14 @@ mod feed;
 mod foreign;
 mod lag;
 pub(crate) mod lease;
+pub(crate) mod parked;
 mod port;
 mod read;
 pub(crate) mod settle;
 mod state;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ordermill_core::channel;
 use ordermill_core::event::EventType;
@@ -46,6 +47,10 @@ pub(crate) struct Seat {
     is_fed_elsewhere: bool,
     /// Rung when there is something new for the role.
     bell: Notify,
+    /// Rung when parked deliveries are to be read.
+    reader: Notify,
+    /// How many were parked in all processes together, and when they were counted.
+    counted: Mutex<Option<(Instant, u64)>>,
     /// Whether anybody in this process has asked for the role's deliveries, so that it leases its share of them.
     is_run: AtomicBool,
     /// Whether it has none to do any more, and its leases are to be given up.
@@ -83,6 +88,8 @@ impl Bus {
                 kinds,
                 is_fed_elsewhere: options.is_relayed && !role.reacts_to().is_empty(),
                 bell: Notify::new(),
+                reader: Notify::new(),
+                counted: Mutex::default(),
                 is_run: AtomicBool::new(false),
                 is_left: AtomicBool::new(false),
             }

@@ -37,7 +37,14 @@ impl Bus for PgLedger {
             bell.as_mut().enable();
             let now = shared.now();
             // Hands out under the lock, with no await behind: a caller that goes away was handed nothing.
-            let next = seat.state.lock().next(&shared.bus.feed, max, now, Instant::now());
+            let next = {
+                let (mut state, instant) = (seat.state.lock(), Instant::now());
+                let next = state.next(&shared.bus.feed, max, now, instant);
+                if state.runs_low(now, instant) {
+                    seat.reader.notify_one();
+                }
+                next
+            };
             match next {
                 Next::Deliveries(deliveries) => return Ok(deliveries),
                 Next::Behind(gap) => {

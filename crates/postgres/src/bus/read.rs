@@ -1,9 +1,8 @@
 //! What the bus reads of the event table and of parked deliveries.
 
-use ordermill_core::Timestamp;
+use std::collections::BTreeMap;
+
 use ordermill_core::event::EventType;
-use ordermill_core::process::Role;
-use ordermill_ports::bus::Delivery;
 use tokio_postgres::Row;
 
 use super::feed::{About, Entry};
@@ -14,8 +13,8 @@ use crate::error::StoreError;
 use crate::read::{execute, rows};
 use crate::shared::Shared;
 
-/// How often parked deliveries are read again, as some were settled meanwhile, before it is left to the next time.
-const RELOADS_MAX: usize = 3;
+/// Deliveries that were parked by others are found so many at a time.
+const RELOADED: usize = 512;
 
 /// The columns [`entry`] reads of events, named `e`, in its order.
 pub(super) const HEADER: &str = "e.position, e.subject_kind, e.subject, e.version, e.type, e.at, e.partition";
@@ -60,72 +59,60 @@ pub(super) async fn headers_within(
     rows.iter().map(|row| entry(row, 0)).collect()
 }
 
-/// A delivery that is parked.
-#[derive(Debug)]
-pub(super) struct ParkedRow {
-    pub(super) partition: u8,
-    pub(super) delivery: Delivery,
-    pub(super) due: Timestamp,
-}
-
-/// The columns [`parked`] reads of parked deliveries, named `p`, and events, named `e`.
-pub(super) fn parked_columns() -> String {
-    format!("p.role, p.tries, p.due, {HEADER}")
-}
-
-/// Reads a parked delivery; `None` for a role that this program does not know, or an event that it cannot read.
-pub(super) fn parked(row: &Row) -> Result<Option<ParkedRow>, StoreError> {
-    let (position, entry) = entry(row, 3)?;
-    let Some(role) = Role::from_name(get(row, 0)?) else { return Ok(None) };
-    let Some(delivery) = delivery(role, position, &entry, small(get(row, 1)?)) else { return Ok(None) };
-    Ok(Some(ParkedRow { partition: entry.partition, delivery, due: get(row, 2)? }))
-}
-
-/// Finds deliveries that any process has redriven, or parked for whoever leases them.
+/// Finds deliveries that any process has redriven, or parked for whoever leases them. Some at a time, so that leases are renewed in between.
 pub(crate) async fn reload(shared: &Shared, client: &Session) -> Result<(), StoreError> {
     let bus = &shared.bus;
     let roles = bus.roles();
-    let names: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
-    if names.is_empty() {
+    if roles.is_empty() {
         return Ok(());
     }
+    for role in &roles {
+        bus.seat(*role).state.lock().begin_looking();
+    }
+    // By the indexes, whatever the planner thinks of the tables' sizes.
     let sql = format!(
-        "SELECT {} FROM parked AS p JOIN events AS e USING (position) WHERE p.redriven AND p.role = ANY($1)",
-        parked_columns()
+        "SELECT p.role, p.tries, p.due, e.* FROM leases AS l
+         CROSS JOIN LATERAL (
+             SELECT p.role, p.tries, p.due, p.position FROM parked AS p
+             WHERE p.redriven AND p.role = l.role AND p.partition = l.partition ORDER BY p.due, p.position LIMIT $2
+         ) AS p
+         CROSS JOIN LATERAL (SELECT {HEADER} FROM events AS e WHERE e.position = p.position OFFSET 0) AS e
+         WHERE l.owner = $1 LIMIT $2"
     );
-    for _ in 0..RELOADS_MAX {
-        let before = roles.iter().map(|role| bus.seat(*role).state.lock().settled_rows).collect::<Vec<_>>();
-        let rows = rows(client, &sql, &[&names]).await?;
-        let mut rows = rows.iter().map(parked).filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
-        let mut is_current = true;
-        let mut found = (Vec::new(), Vec::new());
-        for (role, before) in roles.iter().zip(before) {
-            let seat = bus.seat(*role);
-            let mut state = seat.state.lock();
-            if state.settled_rows != before {
-                // What was read may have been settled since.
-                is_current = false;
-                continue;
+    let found = rows(client, &sql, &[&bus.process, &limit(RELOADED)]).await?;
+    let mut by_role: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
+    for row in &found {
+        by_role.entry(get(row, 0)?).or_default().push(row);
+    }
+    let (mut names, mut positions) = (Vec::new(), Vec::new());
+    for role in roles {
+        let seat = bus.seat(role);
+        let mut state = seat.state.lock();
+        let settled = state.end_looking();
+        for row in by_role.remove(role.as_str()).unwrap_or_default() {
+            let (position, entry) = entry(row, 3)?;
+            let is_found = match delivery(role, position, &entry, small(get(row, 1)?)) {
+                _ if settled.contains(&position) => false,
+                Some(delivery) => state.park(entry.partition, delivery, get(row, 2)?),
+                // Only a newer program can read it, and finds it when it takes the lease.
+                None => true,
+            };
+            if is_found {
+                names.push(role.as_str());
+                positions.push(int(position));
             }
-            for ParkedRow { partition, delivery, due } in rows.extract_if(.., |row| row.delivery.role == *role) {
-                let position = delivery.position.0;
-                if state.park(partition, delivery, due) {
-                    found.0.push(role.as_str());
-                    found.1.push(int(position));
-                }
-            }
-            drop(state);
-            seat.bell.notify_waiters();
         }
-        mark_found(shared, client, &found.0, &found.1).await?;
-        if is_current {
-            break;
-        }
+        drop(state);
+        seat.bell.notify_waiters();
+    }
+    mark_found(shared, client, &names, &positions).await?;
+    if found.len() == RELOADED && !names.is_empty() {
+        shared.notify.poke_redriven();
     }
     Ok(())
 }
 
-/// What is in memory here, under a lease, need not be looked for any more: whoever leases it next reads all that is parked.
+/// What is known here, under a lease, need not be looked for any more: whoever leases it next reads all that is parked.
 async fn mark_found(shared: &Shared, client: &Session, roles: &[&str], positions: &[i64]) -> Result<(), StoreError> {
     if roles.is_empty() {
         return Ok(());

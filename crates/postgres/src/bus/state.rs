@@ -2,8 +2,7 @@
 //!
 //! Architecture invariant: nothing here is the truth. Lost, it is read again from the leases, the parked deliveries and the feed.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use ordermill_core::Timestamp;
@@ -16,6 +15,9 @@ use super::feed::{Entry, Feed};
 use crate::codec::PARTITIONS;
 
 mod handed;
+mod parked;
+
+pub(super) use parked::{PAGE, Row, Want};
 
 /// A leased partition.
 #[derive(Debug)]
@@ -32,6 +34,14 @@ pub(super) struct Lease {
     pub(super) leaving: Option<Instant>,
     /// Events that only a newer program can read. They hold the cursor back, so that it finds them.
     strange: BTreeSet<u64>,
+    shelf: parked::Shelf,
+}
+
+impl Lease {
+    /// Whether the partition may be handed out of.
+    fn is_held(&self, now: Instant) -> bool {
+        self.leaving.is_none() && now < self.holds_until
+    }
 }
 
 /// A delivery that was handed out and is not settled.
@@ -47,13 +57,6 @@ pub(super) struct Handed {
     pub(super) settling: bool,
 }
 
-/// A delivery that waits for another try.
-#[derive(Debug)]
-struct Parked {
-    delivery: Delivery,
-    partition: u8,
-}
-
 /// One role's deliveries.
 #[derive(Debug)]
 pub(super) struct State {
@@ -63,14 +66,14 @@ pub(super) struct State {
     pub(super) leases: [Option<Lease>; PARTITIONS as usize],
     handed: BTreeMap<u64, Handed>,
     given_back: VecDeque<u64>,
-    due: BinaryHeap<Reverse<(Timestamp, u64)>>,
-    parked: HashMap<u64, Parked>,
     /// Where the room is odd: whether what is new has the larger half of it, the next time.
     is_new_favoured: bool,
     /// Whether deliveries came again while memory did not reach back to what is new: the database is to be read before more of them do.
     is_database_next: bool,
-    /// Counts the parked deliveries that were settled: what was read of them before is out of date.
-    pub(super) settled_rows: u64,
+    /// What was settled since a page of rows is read: what it says of that is out of date. `None` while none is.
+    paging: Option<BTreeSet<u64>>,
+    /// Likewise since rows of others are looked for.
+    looking: Option<BTreeSet<u64>>,
 }
 
 /// What there is for a role.
@@ -101,11 +104,10 @@ impl State {
             leases: Default::default(),
             handed: BTreeMap::new(),
             given_back: VecDeque::new(),
-            due: BinaryHeap::new(),
-            parked: HashMap::new(),
             is_new_favoured: false,
             is_database_next: false,
-            settled_rows: 0,
+            paging: None,
+            looking: None,
         }
     }
 
@@ -119,6 +121,7 @@ impl State {
             holds_until,
             leaving: None,
             strange: BTreeSet::new(),
+            shelf: parked::Shelf::unread(),
         });
     }
 
@@ -126,26 +129,13 @@ impl State {
     pub(super) fn lose(&mut self, partition: u8) {
         if self.leases[usize::from(partition)].take().is_some() {
             self.handed.retain(|_, handed| handed.partition != partition);
-            self.parked.retain(|_, parked| parked.partition != partition);
         }
-    }
-
-    /// Parks a delivery that the table `parked` has a row for. Nothing happens where it is parked or handed out already, or the
-    /// partition is not leased. Whether it is known now.
-    pub(super) fn park(&mut self, partition: u8, delivery: Delivery, due: Timestamp) -> bool {
-        let position = delivery.position.0;
-        let is_known = self.parked.contains_key(&position) || self.handed.contains_key(&position);
-        let is_leased = self.leases[usize::from(partition)].is_some();
-        if !is_known && is_leased {
-            self.due.push(Reverse((due, position)));
-            self.parked.insert(position, Parked { delivery, partition });
-        }
-        is_known || is_leased
     }
 
     /// The partitions that may be handed out of, one bit each.
     fn open(&self, now: Instant) -> u16 {
-        let is_open = |lease: &Lease| lease.leaving.is_none() && now < lease.holds_until;
+        // Before it is read what has a row, nothing is handed out.
+        let is_open = |lease: &Lease| lease.is_held(now) && lease.shelf.is_read;
         let open = self.leases.iter().enumerate().filter(|(_, lease)| lease.as_ref().is_some_and(is_open));
         open.fold(0, |all, (partition, _)| all | 1 << partition)
     }
@@ -182,18 +172,6 @@ impl State {
         }
     }
 
-    /// When a parked delivery is due, if any is: of the partitions that are open where others have some that are due already, and
-    /// some time where only those have.
-    fn next_due(&self, open: u16, now: Timestamp) -> Option<Timestamp> {
-        let Reverse((first, _)) = *self.due.peek()?;
-        if first > now {
-            return Some(first);
-        }
-        let is_open = |position| self.parked.get(position).is_some_and(|parked| open & 1 << parked.partition != 0);
-        let due = self.due.iter().filter(|Reverse((_, position))| is_open(position)).map(|Reverse((due, _))| *due);
-        Some(due.min().unwrap_or(Timestamp::MAX))
-    }
-
     fn hand_out_again(&mut self, open: u16, max: usize, now: Timestamp, deliveries: &mut Vec<Delivery>) {
         self.hand_out_back(open, max, deliveries);
         self.hand_out_due(open, max, now, deliveries);
@@ -214,28 +192,6 @@ impl State {
                 None => {}
             }
         }
-    }
-
-    fn hand_out_due(&mut self, open: u16, max: usize, now: Timestamp, deliveries: &mut Vec<Delivery>) {
-        let mut aside = Vec::new();
-        while deliveries.len() < max
-            && let Some(Reverse((due, position))) = self.due.peek().copied()
-            && due <= now
-        {
-            self.due.pop();
-            match self.parked.get(&position) {
-                Some(parked) if open & 1 << parked.partition == 0 => aside.push(Reverse((due, position))),
-                Some(_) => {
-                    let Some(Parked { delivery, partition }) = self.parked.remove(&position) else { continue };
-                    deliveries.push(delivery.clone());
-                    self.handed
-                        .insert(position, Handed { delivery, partition, stored: true, back: false, settling: false });
-                }
-                // Of a partition that was lost.
-                None => {}
-            }
-        }
-        self.due.extend(aside);
     }
 
     /// How far back one has to read for the partitions that are open.
@@ -283,8 +239,8 @@ impl State {
             back: false,
             settling: false,
         };
-        // It has a row where it was parked for holding the cursor back, and is to be handed out by that.
-        if !self.parked.contains_key(&position) && !self.handed.contains_key(&position) {
+        // It has a row where it was put off or was parked for holding the cursor back, and is to be handed out by that.
+        if !lease.shelf.passes(position) && !self.handed.contains_key(&position) {
             self.handed.insert(position, handed);
             deliveries.push(delivery);
         }

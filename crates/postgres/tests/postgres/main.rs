@@ -9,5 +9,6 @@ mod failover;
 mod faults;
 mod leases;
 mod news;
+mod parked;
 mod races;
 mod reads;

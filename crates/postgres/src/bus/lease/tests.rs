@@ -13,6 +13,8 @@ fn state(partitions: u8) -> State {
     for partition in 0..partitions {
         state.take(partition, i64::from(partition), 0, Instant::now() + PATIENCE);
     }
+    let wants = state.begin_paging(Timestamp::UNIX_EPOCH, Instant::now());
+    state.end_paging(&wants, Vec::new(), &[]);
     state
 }
 

@@ -32,8 +32,9 @@ impl State {
 
     /// The delivery at this position is settled, for good or for now.
     pub(in crate::bus) fn settle(&mut self, position: u64) {
-        if self.handed.remove(&position).is_some_and(|handed| handed.stored) {
-            self.settled_rows += 1;
+        self.handed.remove(&position);
+        for meanwhile in [&mut self.paging, &mut self.looking].into_iter().flatten() {
+            meanwhile.insert(position);
         }
     }
 
