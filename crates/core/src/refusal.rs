@@ -10,7 +10,7 @@ use crate::order::Status;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// The order names a product the catalogue does not have, or that is not sold at present.
-    #[error("line {line}: product {product_id:?} is not in the catalogue")]
+    #[error("lines[{line}]: product {product_id:?} is not in the catalogue")]
     UnknownProduct {
         /// Index of the line, from 0.
         line: usize,
@@ -18,7 +18,7 @@ pub enum Refusal {
         product_id: ProductId,
     },
     /// The order came with a price that is not the catalogue's.
-    #[error("line {line}: the price of product {product_id:?} is {actual}, not {given}")]
+    #[error("lines[{line}]: the price of product {product_id:?} is {actual}, not {given}")]
     PriceChanged {
         /// Index of the line, from 0.
         line: usize,
@@ -30,7 +30,7 @@ pub enum Refusal {
         actual: Money,
     },
     /// The lines are not all in the order's currency.
-    #[error("line {line}: the price is in {actual}, the order in {expected}")]
+    #[error("lines[{line}]: the price is in {actual}, the order in {expected}")]
     MixedCurrencies {
         /// Index of the line, from 0.
         line: usize,
@@ -40,7 +40,7 @@ pub enum Refusal {
         actual: Currency,
     },
     /// The total is larger than any order may be.
-    #[error("line {line}: the total of the order is too large")]
+    #[error("lines[{line}]: the total of the order is too large")]
     TotalTooLarge {
         /// Index of the line at which the sum became too large, from 0.
         line: usize,
