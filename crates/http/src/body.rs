@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http_body_util::BodyExt as _;
 use ordermill_core::limits::BODY_BYTES_MAX;
 use serde::de::DeserializeOwned;
@@ -21,6 +21,9 @@ use crate::state::State;
 const DISCARD_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How long that may take.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// U+FEFF, as spreadsheets and shells put it before what they write. It says nothing, and no parser of JSON takes it.
+const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What a body says it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +62,27 @@ pub(crate) fn unsupported(headers: &HeaderMap, taken: &'static str) -> Problem {
     Problem::new(&UNSUPPORTED_MEDIA_TYPE, format!("Content-Type must be {taken}, is {given}"))
 }
 
+/// Refuses a body that would have to be unpacked: it would be taken for what it is not.
+///
+/// # Errors
+/// The problem to answer with.
+pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    for value in headers.get_all(CONTENT_ENCODING) {
+        let given = value.to_str().unwrap_or("not readable");
+        if given.split(',').any(|coding| !coding.trim().is_empty() && !coding.trim().eq_ignore_ascii_case("identity")) {
+            let detail = format!("Content-Encoding is {given}, and bodies are taken only as they are; leave it out");
+            return Err(Problem::new(&UNSUPPORTED_MEDIA_TYPE, detail));
+        }
+    }
+    Ok(())
+}
+
+/// A body, or its first line, without the mark that some programs put before a text in UTF-8. On the wire routes a body keeps it:
+/// there, what is no JSON is part of what was published.
+pub(crate) fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(UTF8_MARK).unwrap_or(bytes)
+}
+
 /// Reads a JSON body into a value.
 ///
 /// # Errors
@@ -73,7 +97,7 @@ pub(crate) async fn read_json<T: DeserializeOwned>(
         return Err(unsupported(headers, "application/json"));
     }
     let body = read(state, headers, body, BODY_BYTES_MAX).await?;
-    json::parse(&body.bytes, shape)
+    json::parse(without_mark(&body.bytes), shape)
 }
 
 /// Reads a JSON body that may be left out.
@@ -88,13 +112,14 @@ pub(crate) async fn read_optional_json<T: DeserializeOwned + Default>(
 ) -> Result<T, Problem> {
     let media_type = media_type(headers);
     let body = read(state, headers, body, BODY_BYTES_MAX).await?;
-    if body.bytes.trim_ascii().is_empty() {
+    let bytes = without_mark(&body.bytes);
+    if bytes.trim_ascii().is_empty() {
         return Ok(T::default());
     }
     if media_type != MediaType::Json {
         return Err(unsupported(headers, "application/json"));
     }
-    json::parse(&body.bytes, shape)
+    json::parse(bytes, shape)
 }
 
 /// A body in memory, with the room it takes.
@@ -194,6 +219,21 @@ fn too_large(bytes_max: usize) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_bodies_that_are_packed_are_refused_for_their_encoding() {
+        let of = |values: &[&'static str]| {
+            let value = |value: &&'static str| (CONTENT_ENCODING, http::HeaderValue::from_static(value));
+            check_encoding(&values.iter().map(value).collect()).map_err(|problem| problem.detail)
+        };
+        for taken in [&[][..], &[""], &["identity"], &["Identity, identity"]] {
+            assert_eq!(of(taken), Ok(()), "{taken:?}");
+        }
+        for packed in [&["gzip"][..], &["identity, br"], &["identity", "GZIP"]] {
+            let detail = of(packed).expect_err("it would have to be unpacked");
+            assert!(detail.contains(packed[packed.len() - 1]), "{detail}");
+        }
+    }
 
     #[test]
     fn media_types_are_read_with_parameters_and_in_any_case() {

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use axum::body::HttpBody as _;
 use axum::extract::{MatchedPath, Request};
 use axum::response::Response;
 use futures_util::FutureExt as _;
@@ -16,6 +17,7 @@ use tower::{Layer, Service};
 use tracing::Instrument as _;
 
 use crate::admission::Room;
+use crate::body;
 use crate::correlation::{self, CORRELATION_ID};
 use crate::error_code::HEADERS_TOO_LARGE;
 use crate::feed;
@@ -129,6 +131,9 @@ impl<S> Frame<S> {
         if bytes > settings.header_bytes_max {
             let detail = format!("the headers may have at most {} bytes, have {bytes}", settings.header_bytes_max);
             return Err(Problem::new(&HEADERS_TOO_LARGE, detail));
+        }
+        if !request.body().is_end_stream() {
+            body::check_encoding(headers)?;
         }
         let for_news = route.is_some_and(|route| feed::waits(route, request.uri().query()));
         let prefers = headers.contains_key(prefer::PREFER) || for_news;

@@ -167,6 +167,7 @@ impl Lines {
             return;
         }
         self.number += 1;
+        let line = if self.number == 1 { line.slice_ref(body::without_mark(&line)) } else { line };
         if line.len() > NDJSON_LINE_BYTES_MAX {
             chunk.push(Line { number: self.number, content: Err(too_long()) });
         } else if !line.trim_ascii().is_empty() {
@@ -206,6 +207,11 @@ mod tests {
             assert_eq!(lines(pieces).await, expected, "pieces of {size}");
         }
         assert_eq!(lines(vec![]).await, vec![]);
+        let marked = [b"\xef\xbb\xbf".as_slice(), text].concat();
+        for size in 1..marked.len() {
+            let pieces = marked.chunks(size).map(<[u8]>::to_vec).collect();
+            assert_eq!(lines(pieces).await, expected, "pieces of {size}, after the mark of a text in UTF-8");
+        }
     }
 
     #[tokio::test]

@@ -17,6 +17,9 @@ const BATCHES_WAITING_MAX: usize = 8;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
+/// U+FEFF, as spreadsheets and shells put it before a text in UTF-8. It says nothing.
+const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// What is imported.
 #[derive(Debug, Clone)]
 pub enum Input {
@@ -159,8 +162,11 @@ fn read_lines<R: Read>(mut reader: BufReader<R>, output: &Output) {
     loop {
         match read_line(&mut reader) {
             Ok(None) => break,
-            Ok(Some(text)) => {
+            Ok(Some(mut text)) => {
                 number += 1;
+                if number == 1 && text.as_ref().is_some_and(|text| text.starts_with(UTF8_MARK)) {
+                    text = text.map(|text| text.slice(UTF8_MARK.len()..));
+                }
                 let is_blank = text.as_ref().is_some_and(|text| text.trim_ascii().is_empty());
                 if !is_blank {
                     batch.push(Line { number, text });
@@ -244,6 +250,8 @@ mod tests {
         let expected = (vec![(1, Some(2)), (4, Some(7)), (5, Some(4))], None);
         assert_eq!(lines(text), expected);
         assert_eq!(lines(&gzip(text)), expected);
+        let marked = [UTF8_MARK, text].concat();
+        assert_eq!((lines(&marked), lines(&gzip(&marked))), (expected.clone(), expected));
         // Two compressed files put together are one, as `cat` makes them.
         assert_eq!(lines(&[gzip(b"a\n"), gzip(b"b\n")].concat()), (vec![(1, Some(1)), (2, Some(1))], None));
         assert_eq!(lines(b""), (vec![], None));

@@ -162,8 +162,10 @@ async fn receive(state: &Inner, headers: &HeaderMap, body: Body) -> Result<Vec<T
         return Err(body::unsupported(headers, "application/json"));
     }
     let correlation_id = correlation::correlation_id(headers);
-    let read =
-        move |bytes: &[u8]| draft::check(Canonical::DIALECT, batch::read::<Canonical>(bytes)?, correlation_id.as_ref());
+    let read = move |bytes: &[u8]| {
+        let batch = batch::read::<Canonical>(body::without_mark(bytes))?;
+        draft::check(Canonical::DIALECT, batch, correlation_id.as_ref())
+    };
     intake::receive(state, headers, body, read).await
 }
 

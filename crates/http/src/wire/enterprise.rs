@@ -285,7 +285,7 @@ wire_refusals! {
         408 "The body came too slowly.",
         409 "The `order_ref` belongs to another order.",
         413 "The body is too large.",
-        415 "The body is not `application/json`.",
+        415 "The body is not `application/json`, or packed: it has a `Content-Encoding`.",
         431 "The headers are too large.",
         500 "Something went wrong here.",
         503 "Too much is under way, or the order could not be stored; `Retry-After` says when to try again.",

@@ -113,6 +113,7 @@ wire_refusals! {
         400 "`Invalid payload`, `Missing email_timestream`, `Invalid email_timestream format`, or another missing field in strict mode.",
         408 "The message came too slowly.",
         413 "`Payload too large`.",
+        415 "The message is packed: it has a `Content-Encoding`.",
         431 "The headers are too large.",
         500 "Something went wrong here.",
         503 "`Token unavailable` or `Queue unavailable`: nothing was taken.",

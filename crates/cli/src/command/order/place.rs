@@ -133,7 +133,8 @@ fn read(path: &Path) -> Result<Value> {
         std::fs::read_to_string(path)
     };
     let text = text.with_context(|| format!("{} cannot be read", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))
+    // As spreadsheets and shells put it before what they write.
+    serde_json::from_str(text.trim_start_matches('\u{feff}')).with_context(|| format!("{} is not JSON", path.display()))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::function::FunctionName;
 use super::order::OrchestratorOrder;
 use super::{Returned, handle, read};
 use crate::auth::{self, Denied, ORDERS_WRITE};
-use crate::error_code::{BODY_TOO_LARGE, MALFORMED_JSON, OVERLOADED};
+use crate::error_code::{BODY_TOO_LARGE, MALFORMED_JSON, OVERLOADED, UNSUPPORTED_MEDIA_TYPE};
 use crate::problem::Problem;
 use crate::query::Params;
 use crate::representation::json;
@@ -160,6 +160,8 @@ pub(in crate::wire) fn refuse(problem: &Problem) -> Response {
         (StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException")
     } else if code == &BODY_TOO_LARGE {
         (code.status, "RequestTooLargeException")
+    } else if code == &UNSUPPORTED_MEDIA_TYPE {
+        (code.status, "UnsupportedMediaTypeException")
     } else if code.status.is_client_error() {
         (code.status, "InvalidRequestContentException")
     } else {
@@ -209,6 +211,7 @@ wire_refusals! {
         404 "`ResourceNotFoundException`: there is no such function.",
         408 "The payload came too slowly.",
         413 "`RequestTooLargeException`",
+        415 "`UnsupportedMediaTypeException`: the payload is packed: it has a `Content-Encoding`.",
         429 "`TooManyRequestsException`: too much is under way.",
         431 "The headers are too large.",
         500 "`ServiceException`",

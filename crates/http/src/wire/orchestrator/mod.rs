@@ -150,6 +150,7 @@ wire_refusals! {
         403 "The token lacks the scope `orders:write`.",
         408 "The body came too slowly.",
         413 "The body is too large.",
+        415 "The body is packed: it has a `Content-Encoding`.",
         431 "The headers are too large.",
         500 "`Error processing order`: it could not be stored. The same transaction may be sent again at any time.",
         503 "Tokens cannot be checked at present.",

@@ -253,6 +253,7 @@ wire_refusals! {
         408 "The body came too slowly.",
         409 "Somebody else cancelled the order first.",
         413 "The body is too large.",
+        415 "The body is packed: it has a `Content-Encoding`.",
         431 "The headers are too large.",
         500 "Something went wrong here.",
         503 "Too much is under way, or the order could not be stored; `Retry-After` says when to try again.",

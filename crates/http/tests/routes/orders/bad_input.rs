@@ -16,7 +16,7 @@ async fn shop() -> Shop {
 #[tokio::test]
 async fn what_is_no_json() {
     let shop = shop().await;
-    for bad in ["", "   ", "{", "null x", r#"{"customer_id":"c","lines":[{"product_id":"ch"#, "{'a':1}", "\u{feff}{}"] {
+    for bad in ["", "   ", "{", "null x", r#"{"customer_id":"c","lines":[{"product_id":"ch"#, "{'a':1}", "{}\u{feff}"] {
         shop.post_bytes("/v1/orders", bad).await.assert_problem(400, "malformed_json");
     }
     let reply = shop.post_bytes("/v1/orders", b"{\"customer_id\":\"\xc3\x28\",\"lines\":[]}".to_vec()).await;
