@@ -1,5 +1,5 @@
 //! Backends are named by addresses. Every build has the embedded ones; an address of one that this build does not have says which
-//! feature it needs.
+//! feature it needs, or that no build has it.
 //!
 //! An address that is refused is never repeated in full: what follows its scheme may hold a password.
 
@@ -10,18 +10,11 @@ use std::str::FromStr;
 use ordermill_core::secret::SecretRef;
 use serde::Deserialize;
 
-/// Addresses that the documentation knows, with the feature that brings them. Those of this build are not looked for here.
-const ELSEWHERE: [(&str, &str); 9] = [
-    ("postgres", "postgres"),
-    ("postgresql", "postgres"),
-    ("dynamodb", "aws"),
-    ("kafka", "kafka"),
-    ("sns", "aws"),
-    ("smtp", "smtp"),
-    ("ses", "aws"),
-    ("s3", "aws"),
-    ("stripe", "stripe"),
-];
+/// Addresses with the feature of the program that brings them. Those of this build are not looked for here.
+const FEATURES: [(&str, &str); 3] = [("postgres", "postgres"), ("postgresql", "postgres"), ("kafka", "kafka")];
+
+/// Addresses that people expect and no build of this release has.
+const ABSENT: [&str; 6] = ["dynamodb", "sns", "smtp", "ses", "s3", "stripe"];
 
 /// Where orders, products and stock are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -93,11 +86,14 @@ fn split(address: &str) -> (&str, &str) {
 
 fn refuse(address: &str, known: &str) -> String {
     let (scheme, _) = split(address);
-    match ELSEWHERE.iter().find(|(elsewhere, _)| *elsewhere == scheme) {
+    match FEATURES.iter().find(|(elsewhere, _)| *elsewhere == scheme) {
         Some((_, feature)) => {
             format!(
                 "\"{scheme}:\" needs the feature `{feature}`, which this build does not have; this build knows {known}"
             )
+        }
+        None if ABSENT.contains(&scheme) => {
+            format!("this release has no backend \"{scheme}:\"; this build knows {known}")
         }
         // A text without a colon is no address, so it can hold no password beside one.
         None if address.contains(':') => format!("no such backend: \"{scheme}:…\"; this build knows {known}"),
@@ -296,10 +292,12 @@ mod tests {
     }
 
     #[test]
-    fn other_backends_name_their_feature_and_keep_their_password() {
-        let error = "dynamodb://shop:hunter2@db/orders".parse::<Ledger>().expect_err("not in this build");
-        assert!(error.contains("needs the feature `aws`, which this build does not have"), "{error}");
+    fn other_backends_name_no_feature_that_there_is_not_and_keep_their_password() {
+        let error = "dynamodb://shop:hunter2@db/orders".parse::<Ledger>().expect_err("not in this release");
+        assert!(error.contains("this release has no backend \"dynamodb:\"; this build knows"), "{error}");
         assert!(!error.contains("hunter2"), "{error}");
+        let error = "smtp:x".parse::<Mail>().expect_err("not in this release");
+        assert!(!error.contains("feature"), "{error}");
         let error = "postgrse://shop:hunter2@db/orders".parse::<Ledger>().expect_err("unknown");
         assert!(error.contains("postgrse") && !error.contains("hunter2"), "{error}");
     }
