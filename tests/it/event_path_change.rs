@@ -1,5 +1,6 @@
 //! The way of the events is changed under a shop with orders under way: from the ledger to the broker, back, and there again.
 
+use crate::processes::installation::Installation;
 use crate::support::{Server, Shop, doctor, wait_for_mails};
 
 /// Orders of each turn that are decided when its server is killed, and orders that have just been taken.
@@ -43,4 +44,15 @@ async fn the_event_path_may_be_changed_with_orders_under_way() {
     assert_eq!(shop.stock("P1").await["sold"], placed.len());
     assert!(server.terminate().success());
     doctor(&data).assert_clean();
+}
+
+/// Each would keep its share of the events from the other.
+#[test]
+fn a_process_whose_events_come_on_another_way_is_refused() {
+    let installation = Installation::new();
+    let back = installation.start("back", &["notifications"]);
+    let said = installation.refused("other", &["notifications"], &[("ORDERMILL_BUS", "ledger")]);
+    assert!(said.contains("another process runs notifications with bus = kafka with prefix="), "{said}");
+    assert!(said.contains("and this one with bus = ledger"), "{said}");
+    assert!(back.terminate().success());
 }

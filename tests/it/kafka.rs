@@ -33,10 +33,11 @@ mod systems;
 
 /// What only several processes can show, in the layout with a relay.
 mod processes {
-    mod installation;
+    pub mod installation;
     mod layout;
     mod roles;
     mod rolling;
+    mod setups;
 }
 
 /// Faults under load, with a broker between the ledger and the roles: its own, those of the network to it, and those of the processes and

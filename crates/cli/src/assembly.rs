@@ -10,6 +10,8 @@ pub mod payments;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod settings;
+#[cfg(feature = "postgres")]
+mod setup;
 #[cfg(test)]
 pub mod testing;
 

@@ -34,6 +34,7 @@ mod options;
 mod queries;
 mod rds;
 mod read;
+mod setup;
 mod shared;
 mod snapshot;
 mod submit;
@@ -46,6 +47,7 @@ use std::time::Duration;
 pub use error::{ConnectError, OpenError, StoreError};
 pub use moving::{Reader, Writer};
 pub use options::{Options, Tls};
+pub use setup::{Disagreement, Setup};
 pub use snapshot::Snapshot;
 
 use ordermill_core::process::Role;
@@ -100,6 +102,15 @@ impl PgLedger {
         Arc::new(Self { shared, end: self.end.clone(), is_for_callers: true, open })
     }
 
+    /// Says how this process runs its roles, before it does. Waits, for as long as a lease lasts, while others run one in another way: they may
+    /// have ended.
+    ///
+    /// # Errors
+    /// [`Disagreement`] when they have not: then this process must not run the role.
+    pub async fn declare(&self, setups: &[Setup]) -> Result<(), Disagreement> {
+        setup::declare(&self.shared, setups).await
+    }
+
     /// Returns when everything that was taken is committed and every task has ended.
     async fn ended(&self) {
         // Fails only when the sender is gone, and then everything has ended as well.
@@ -125,6 +136,7 @@ async fn tend(shared: Arc<Shared>, committers: usize, ended: watch::Sender<bool>
     shared.begin_end();
     while background.join_next().await.is_some() {}
     bus::close(&shared).await;
+    setup::forget(&shared).await;
     ended.send_replace(true);
 }
 

@@ -17,6 +17,7 @@ struct Step {
 const STEPS: &[Step] = &[
     Step { sql: include_str!("../migrations/0001_ledger.sql"), oldest: 1 },
     Step { sql: include_str!("../migrations/0002_parked.sql"), oldest: 1 },
+    Step { sql: include_str!("../migrations/0003_setups.sql"), oldest: 1 },
 ];
 
 /// Of the advisory lock under which one process at a time looks at the schema and changes it: "OMil", beside a number of the schema's name.

@@ -47,7 +47,24 @@ impl Installation {
 
     /// Starts a process, or starts it again.
     pub fn start(&self, name: &str, roles: &[&str]) -> Server {
-        start_roles(self.program(), &self.folder.path().join(name), roles)
+        self.start_with(name, roles, &[])
+    }
+
+    /// The same with options of its own.
+    pub fn start_with(&self, name: &str, roles: &[&str], environment: &[(&str, &str)]) -> Server {
+        let mut program = self.program();
+        program.envs(environment.iter().copied());
+        start_roles(program, &self.folder.path().join(name), roles)
+    }
+
+    /// Starts a process that has to be refused, and gives what it says.
+    pub fn refused(&self, name: &str, roles: &[&str], environment: &[(&str, &str)]) -> String {
+        let mut program = self.program();
+        program.envs(environment.iter().copied()).args(["serve", "--data"]).arg(self.folder.path().join(name));
+        program.args(roles.iter().flat_map(|role| ["--role", role]));
+        let output = program.output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
     }
 
     /// Every process of the layout.

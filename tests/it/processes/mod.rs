@@ -5,4 +5,5 @@ mod installation;
 mod layout;
 mod roles;
 mod rolling;
+mod setups;
 mod starting;

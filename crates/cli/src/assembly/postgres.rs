@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow};
 use ordermill_config::{Bus, Config};
 use ordermill_embedded::secrets::LocalSecrets;
 use ordermill_ports::Clock;
-use ordermill_postgres::{OpenError, Options, PgLedger, Snapshot};
+use ordermill_postgres::{Disagreement, OpenError, Options, PgLedger, Snapshot};
 
 use crate::exit::Usage;
 
@@ -14,7 +14,9 @@ use crate::exit::Usage;
 pub(super) async fn open(config: &Config, url: &str, clock: &Arc<dyn Clock>) -> Result<Arc<PgLedger>> {
     let options = options(config, url, Arc::clone(clock))?;
     let place = options.place();
-    PgLedger::open(options).await.map_err(|error| explain(&error, &place))
+    let ledger = PgLedger::open(options).await.map_err(|error| explain(&error, &place))?;
+    ledger.declare(&super::setup::setups(config)?).await.map_err(|error| disagrees(&error, &place))?;
+    Ok(ledger)
 }
 
 /// Takes one moment of it, for the auditor. Blocks until it is taken.
@@ -48,5 +50,17 @@ pub fn options(config: &Config, url: &str, clock: Arc<dyn Clock>) -> Result<Opti
 /// Says which ledger could not be opened, and what to do about it.
 fn explain(error: &OpenError, place: &str) -> anyhow::Error {
     let advice = error.advice().map_or_else(String::new, |advice| format!("; {advice}"));
+    anyhow!("{place}: {error}{advice}")
+}
+
+/// Says that another process is of another mind, and what to do about it.
+fn disagrees(error: &Disagreement, place: &str) -> anyhow::Error {
+    let advice = match error {
+        Disagreement::Books { .. } => {
+            "; name places that every process gets to in payments, mail and objects, the same in all of them"
+        }
+        Disagreement::Bus { .. } => "; stop all processes, and start them again with the same bus",
+        Disagreement::Store(_) => "",
+    };
     anyhow!("{place}: {error}{advice}")
 }
