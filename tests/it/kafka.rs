@@ -28,6 +28,7 @@ mod idempotency;
 mod lifecycle;
 mod moving;
 mod payments;
+mod returns;
 mod stock;
 mod systems;
 

@@ -23,6 +23,7 @@ mod idempotency;
 mod lifecycle;
 mod moving;
 mod payments;
+mod returns;
 mod sandbox;
 mod stock;
 mod systems;

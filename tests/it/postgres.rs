@@ -26,5 +26,6 @@ mod lifecycle;
 mod moving;
 mod payments;
 mod processes;
+mod returns;
 mod stock;
 mod systems;

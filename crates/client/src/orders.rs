@@ -114,6 +114,42 @@ impl Client {
         self.read(self.request(Method::POST, &["v1", "orders", id, "cancel"]).json(&body)).await
     }
 
+    /// Gives money back, in minor units of the order's currency; without an amount all that is left. The key makes it safe to send again.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn refund(&self, id: &str, amount: Option<i64>, reason: &str, key: Option<&str>) -> Result<Order, Error> {
+        let mut body = json!({ "reason": reason });
+        if let Some(amount) = amount {
+            body["amount_minor"] = amount.into();
+        }
+        self.ask(id, "refund", &body, key).await
+    }
+
+    /// Takes goods back: units of products, into stock where asked. The key makes it safe to send again.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn take_back(
+        &self,
+        id: &str,
+        units: &[(&str, i64)],
+        restock: bool,
+        key: Option<&str>,
+    ) -> Result<Order, Error> {
+        let line = |(product, quantity): &(&str, i64)| json!({ "product_id": product, "quantity": quantity });
+        let body = json!({ "lines": units.iter().map(line).collect::<Vec<_>>(), "restock": restock });
+        self.ask(id, "return", &body, key).await
+    }
+
+    async fn ask(&self, id: &str, action: &str, body: &Value, key: Option<&str>) -> Result<Order, Error> {
+        let mut request = self.request(Method::POST, &["v1", "orders", id, action]).json(body);
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        self.read(request).await
+    }
+
     /// Tries again what an order waits for.
     ///
     /// # Errors

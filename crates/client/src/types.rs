@@ -56,6 +56,18 @@ impl Order {
     pub fn parcel(&self) -> Option<&str> {
         self.other.get("parcel").and_then(Value::as_str)
     }
+
+    /// An amount of its money, in its minor unit: `refunded_minor`; 0 where the server leaves it out.
+    #[must_use]
+    pub fn paid_minor(&self, field: &str) -> i64 {
+        self.other.get("payment").and_then(|payment| payment.get(field)).and_then(Value::as_i64).unwrap_or(0)
+    }
+
+    /// What came back, one line a product.
+    #[must_use]
+    pub fn returned(&self) -> Vec<Line> {
+        self.other.get("returned").and_then(|lines| serde_json::from_value(lines.clone()).ok()).unwrap_or_default()
+    }
 }
 
 /// Why an order waits for a person.

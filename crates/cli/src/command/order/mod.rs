@@ -5,8 +5,10 @@ mod get;
 mod import;
 mod list;
 mod place;
+mod refund;
 mod resolve;
 mod retry;
+mod returning;
 mod show;
 mod watch;
 
@@ -40,6 +42,10 @@ enum Command {
     Watch(watch::Args),
     /// Call an order off.
     Cancel(cancel::Args),
+    /// Give money back.
+    Refund(refund::Args),
+    /// Take goods back.
+    Return(returning::Args),
     /// Try again what an order waits for.
     Retry(retry::Args),
     /// Leave what an order waits for as it is: somebody dealt with it.
@@ -57,6 +63,8 @@ pub fn run(args: Args, global: &Global) -> Result<Exit> {
             Command::List(args) => list::run(args, &client, global).await,
             Command::Watch(args) => watch::run(args, &client, global).await,
             Command::Cancel(args) => cancel::run(args, &client, global).await,
+            Command::Refund(args) => refund::run(args, &client, global).await,
+            Command::Return(args) => returning::run(args, &client, global).await,
             Command::Retry(args) => retry::run(args, &client, global).await,
             Command::Resolve(args) => resolve::run(args, &client, global).await,
         }

@@ -106,12 +106,17 @@ fn hint_at_samples(error: Error) -> anyhow::Error {
     }
 }
 
-fn body(args: &Args) -> Result<Value> {
-    if args.quantity.len() > args.product.len() {
-        return Err(Usage("--quantity is given more often than --product".to_owned()).into());
+/// Each product with its units: 1 where there are fewer quantities than products.
+pub fn units<'a>(products: &'a [String], quantities: &'a [i64]) -> Result<impl Iterator<Item = (&'a str, i64)>, Usage> {
+    if quantities.len() > products.len() {
+        return Err(Usage("--quantity is given more often than --product".to_owned()));
     }
-    let quantities = args.quantity.iter().copied().chain(std::iter::repeat(1));
-    let lines = args.product.iter().zip(quantities);
+    let quantities = quantities.iter().copied().chain(std::iter::repeat(1));
+    Ok(products.iter().map(String::as_str).zip(quantities))
+}
+
+fn body(args: &Args) -> Result<Value> {
+    let lines = units(&args.product, &args.quantity)?;
     let lines: Vec<Value> =
         lines.map(|(product, quantity)| json!({ "product_id": product, "quantity": quantity })).collect();
     let mut body = json!({ "customer_id": args.customer, "lines": lines });

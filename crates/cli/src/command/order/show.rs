@@ -4,7 +4,7 @@ use std::io;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use ordermill_client::{Event, Order};
+use ordermill_client::{Event, Money, Order};
 use serde_json::Value;
 
 use crate::command::Global;
@@ -45,6 +45,14 @@ pub fn order(order: &Order, global: &Global) -> Result<Exit> {
     rows.extend(order.order_ref.clone().map(|order_ref| ("reference", order_ref)));
     rows.push(("taken", output::moment(order.created_at)));
     rows.extend(order.parcel().map(|parcel| ("parcel", parcel.replace('_', " "))));
+    for (name, field) in [("refunded", "refunded_minor"), ("refunding", "refunds_pending_minor")] {
+        let amount_minor = order.paid_minor(field);
+        if amount_minor > 0 {
+            rows.push((name, output::money(&Money { amount_minor, currency: order.total.currency.clone() })));
+        }
+    }
+    let back = order.returned().into_iter().map(|line| format!("{} x {}", line.quantity, line.product_id));
+    rows.extend(back.map(|units| ("returned", units)));
     for (name, value) in rows {
         output::line(format_args!("{name:<10} {value}"))?;
     }
