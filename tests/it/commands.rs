@@ -68,6 +68,14 @@ async fn an_order_is_placed_watched_listed_and_cancelled() {
     for expected in ["order.placed", "order.confirmed", "notification.sent"] {
         assert!(shown.contains(expected), "{expected} in {shown}");
     }
+    let nothing = run(&server, &["order", "list", "--attention"]);
+    assert!(nothing.status.success() && nothing.stdout.is_empty(), "no bare header: {nothing:?}");
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("There are none"), "{nothing:?}");
+    let nothing = run(&server, &["order", "list", "--attention", "--json"]);
+    assert!(nothing.status.success() && nothing.stdout.is_empty() && nothing.stderr.is_empty(), "{nothing:?}");
+    let by_reference = run(&server, &["order", "get", "1001"]);
+    let hint = String::from_utf8_lossy(&by_reference.stderr);
+    assert!(by_reference.status.code() == Some(2) && hint.contains("ordermill order list --text 1001"), "{hint}");
     let output = run(&server, &["order", "list", "--json"]);
     let listed: Value = serde_json::from_str(text(&output).lines().next().unwrap()).unwrap();
     let id = listed["order_id"].as_str().or_else(|| listed["orders"][0]["order_id"].as_str()).unwrap().to_owned();

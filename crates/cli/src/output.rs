@@ -39,8 +39,11 @@ pub enum Align {
     Right,
 }
 
-/// Prints a table: with lines around it on a terminal, columns alone otherwise.
+/// Prints a table: with lines around it on a terminal, columns alone otherwise. Of nothing there is no table; who looks is told.
 pub fn table(columns: &[(&str, Align)], rows: Vec<Vec<String>>) -> io::Result<()> {
+    if rows.is_empty() {
+        return writeln!(io::stderr().lock(), "There are none.");
+    }
     let is_terminal = io::stdout().is_terminal();
     let mut table = Table::new();
     table.load_style(if is_terminal { presets::UTF8_FULL_CONDENSED } else { presets::NOTHING });

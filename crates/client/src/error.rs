@@ -24,6 +24,12 @@ pub enum Error {
         /// The innermost cause.
         cause: String,
     },
+    /// Somebody answers at this address of `https`, and not with TLS; the request was not sent.
+    #[error("the server at {url} answers without TLS; is its address http://…?")]
+    NoTls {
+        /// The server's address.
+        url: String,
+    },
     /// The connection was lost, or the answer took too long. The request may have been carried out.
     #[error("the connection to {url} was lost: {cause}")]
     Lost {
@@ -75,6 +81,10 @@ impl Error {
             cause = inner;
         }
         let (url, cause) = (base.to_owned(), cause.to_string());
+        // What rustls says of a first record that is none of TLS.
+        if is_connect && url.starts_with("https:") && cause.contains("InvalidContentType") {
+            return Self::NoTls { url };
+        }
         if is_connect { Self::Unreachable { url, cause } } else { Self::Lost { url, cause } }
     }
 

@@ -187,6 +187,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_server_without_tls_is_told_from_one_that_is_not_there() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("https://{}", listener.local_addr().expect("it is bound"));
+        tokio::spawn(async move {
+            let (mut peer, _) = listener.accept().await.expect("somebody connects");
+            let mut hello = [0; 64];
+            peer.read_exact(&mut hello).await.expect("the client begins");
+            peer.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("the client reads");
+            peer.read_exact(&mut [0; 65_536]).await.expect_err("the client ends");
+        });
+        let error = Client::new(&url).expect("a URL").ready().await.expect_err("it is no server of https");
+        assert!(matches!(error, Error::NoTls { .. }) && !error.is_connection(), "{error:?}");
+    }
+
+    #[tokio::test]
     async fn a_server_that_is_not_there_is_unreachable() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));

@@ -13,6 +13,7 @@ use crate::exit::Exit;
 It acts at once: stock is released, held money let go of, captured money given back. A shipped order cannot be cancelled.")]
 pub struct Args {
     /// The order's id
+    #[arg(value_parser = super::get::order_id)]
     id: String,
     /// Why; the customer is told
     #[arg(long, default_value = "requested")]

@@ -14,6 +14,7 @@ For an order that waits for attention and that somebody has dealt with elsewhere
 that is not decided yet can be retried or cancelled, but not resolved.")]
 pub struct Args {
     /// The order's id
+    #[arg(value_parser = super::get::order_id)]
     id: String,
     /// What was done; kept with the order
     #[arg(long)]

@@ -14,6 +14,7 @@ For an order that waits for attention: a void or refund the provider refused, a 
 was refused. `ordermill order list --attention` shows them all.")]
 pub struct Args {
     /// The order's id
+    #[arg(value_parser = super::get::order_id)]
     id: String,
 }
 

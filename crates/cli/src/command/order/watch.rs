@@ -14,6 +14,7 @@ use crate::output;
 A stream that breaks off is taken up again where it was, also across a restart of the server.")]
 pub struct Args {
     /// The order's id
+    #[arg(value_parser = super::get::order_id)]
     id: String,
     /// Go on when the order is decided and its customer is told, until Ctrl-C
     #[arg(long)]
