@@ -69,6 +69,31 @@ async fn a_relay_without_a_broker_does_not_stand_by_in_silence() {
     assert_eq!(log.matches("the relay has nothing to do").count(), 1, "{log}");
 }
 
+/// A folder that was misspelt sent the mails that are built in; a level that is none was found by `serve` alone, without its place.
+#[tokio::test]
+async fn what_only_the_parts_can_tell_to_be_wrong_is_refused_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ordermill.toml");
+    std::fs::write(&file, "[log]\nlevel = \"loud\"\n\n[notifications]\ntemplates = \"mial\"\n").unwrap();
+    let said = |command: &[&str]| {
+        let output = ordermill().args(command).arg("--data").arg(folder.path()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for command in [&["config", "check"][..], &["serve", "--listen", "127.0.0.1:0"]] {
+        let (code, complaint) = said(command);
+        assert_eq!(code, Some(2), "{complaint}");
+        assert!(complaint.contains("ordermill.toml:2: log.level: the log level \"loud\""), "{complaint}");
+        assert!(complaint.contains("ordermill.toml:5: notifications.templates: the directory"), "{complaint}");
+    }
+    std::fs::create_dir(folder.path().join("mial")).unwrap();
+    std::fs::write(folder.path().join("mial/confirmd.txt"), "Yours\n").unwrap();
+    let (code, complaint) = said(&["config", "check", "--set", "log.level=info"]);
+    assert!(code == Some(2) && complaint.contains("confirmd.txt is no mail template"), "{complaint}");
+    // Where no mails are written the folder need not be there.
+    let (code, complaint) = said(&["config", "check", "--set", "log.level=info", "--set", "roles=api"]);
+    assert_eq!(code, Some(0), "{complaint}");
+}
+
 #[tokio::test]
 async fn it_does_not_listen_to_the_world_unasked() {
     let folder = tempfile::tempdir().unwrap();

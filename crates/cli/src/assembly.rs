@@ -16,17 +16,16 @@ mod setup;
 pub mod testing;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use ordermill_config as config;
-use ordermill_config::Config;
+use ordermill_config::{Config, ConfigError, Effective};
 use ordermill_core::id::CustomerId;
 use ordermill_core::process::Role;
 use ordermill_embedded::secrets::LocalSecrets;
 use ordermill_embedded::{mail, objects};
-use ordermill_engine::{Parts, Running, Templates};
+use ordermill_engine::{Parts, Running, TemplateError, Templates};
 use ordermill_http::{App, Token, TokenList};
 use ordermill_ports::clock::{SystemClock, SystemRandom};
 use ordermill_ports::decorator::{Cached, Metered};
@@ -38,6 +37,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use absent::Absent;
+
+use crate::exit::BadOption;
 
 /// Renders the metrics of the process.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
@@ -152,17 +153,29 @@ impl Drop for RoleThreads {
     }
 }
 
-/// Refuses what only the parts can tell to be wrong, without opening anything.
+/// Refuses what only the parts can tell to be wrong, with its place, and without beginning anything.
 ///
 /// # Errors
-/// [`crate::exit::Usage`].
-pub fn check(config: &Config) -> Result<()> {
-    ledger::check(config)?;
-    match &config.ledger {
+/// Every option that is wrong.
+pub fn check(effective: &Effective) -> Result<(), ConfigError> {
+    let config = &effective.config;
+    let ledger = match &config.ledger {
         #[cfg(feature = "postgres")]
         config::Ledger::Postgres(url) => postgres::options(config, url, Arc::new(SystemClock)).map(drop),
         config::Ledger::Sqlite(_) | config::Ledger::Memory => Ok(()),
+    };
+    let templates = load_templates(config).map(drop);
+    let checked = [
+        ledger::check(config),
+        ledger,
+        templates.map_err(|error| BadOption::new("notifications.templates", error)),
+        telemetry::check_level(&config.log.level).map_err(|error| BadOption::new("log.level", error)),
+    ];
+    let wrong: Vec<BadOption> = checked.into_iter().filter_map(Result::err).collect();
+    if wrong.is_empty() {
+        return Ok(());
     }
+    Err(ConfigError::Invalid(wrong.into_iter().map(|bad| effective.problem(bad.key, bad.message)).collect()))
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener> {
@@ -190,7 +203,7 @@ async fn open(config: &Config) -> Result<(Parts, Arc<dyn Queries>)> {
         objects: Arc::new(Metered::objects(objects)),
         clock,
         random: Arc::new(SystemRandom::default()),
-        templates: Arc::new(load_templates(&config.notifications.templates)?),
+        templates: Arc::new(load_templates(config)?),
         publisher: store.publisher,
     };
     Ok((parts, store.callers))
@@ -208,9 +221,11 @@ async fn open_mail(config: &Config, queries: &dyn Queries) -> Result<Arc<dyn Mai
     })
 }
 
-fn load_templates(directory: &Path) -> Result<Templates> {
-    let overrides = (!directory.as_os_str().is_empty()).then_some(directory);
-    Ok(Templates::load(overrides)?)
+/// The templates of mails. Where none are written the operator's need not be there.
+fn load_templates(config: &Config) -> Result<Templates, TemplateError> {
+    let directory = config.notifications.templates.as_path();
+    let is_given = !directory.as_os_str().is_empty() && config.roles.0.contains(&Role::Notifications);
+    Templates::load(is_given.then_some(directory))
 }
 
 fn app(parts: &Parts, queries: Arc<dyn Queries>, config: &Config, metrics: RenderMetrics) -> Result<App> {

@@ -35,6 +35,30 @@ impl std::fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
+/// An option that is well formed and cannot be meant. Where it was set, [`crate::assembly::check`] says.
+#[derive(Debug)]
+pub struct BadOption {
+    /// The option: `ledger`.
+    pub key: &'static str,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl BadOption {
+    /// What is wrong with this option.
+    pub fn new(key: &'static str, message: impl std::fmt::Display) -> Self {
+        Self { key, message: message.to_string() }
+    }
+}
+
+impl std::fmt::Display for BadOption {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.key, self.message)
+    }
+}
+
+impl std::error::Error for BadOption {}
+
 /// Says what went wrong, and gives the exit code.
 pub fn report(outcome: anyhow::Result<Exit>, is_json: bool) -> ExitCode {
     let exit = match outcome {
@@ -56,14 +80,23 @@ fn tell(error: &anyhow::Error, is_json: bool) -> io::Result<()> {
         let problem = error.downcast_ref::<client::Error>().and_then(client::Error::problem);
         return match problem {
             Some(problem) => writeln!(err, "{}", serde_json::to_string(problem)?),
-            None => writeln!(err, "{}", serde_json::json!({ "error": format!("{error:#}") })),
+            None => writeln!(err, "{}", serde_json::json!({ "error": words(error) })),
         };
     }
-    writeln!(err, "error: {error:#}")?;
+    writeln!(err, "error: {}", words(error))?;
     if code_of(error) == Exit::Unreachable {
         writeln!(err, "Is the server running? Start one with `ordermill serve`, or name another with --url.")?;
     }
     Ok(())
+}
+
+/// An error with its causes. A cause that an error before it has said already is not said again.
+pub fn words(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said.as_str() {
+        "" => cause,
+        before if before.ends_with(&cause) => said,
+        before => format!("{before}: {cause}"),
+    })
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -75,11 +108,11 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 fn code_of(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
-        if cause.is::<ConfigError>() || cause.is::<Usage>() {
+        if cause.is::<ConfigError>() || cause.is::<Usage>() || cause.is::<BadOption>() {
             return Exit::Usage;
         }
         match cause.downcast_ref::<client::Error>() {
-            Some(client::Error::Url(_) | client::Error::Token) => return Exit::Usage,
+            Some(client::Error::Url(_) | client::Error::NoTls { .. } | client::Error::Token) => return Exit::Usage,
             Some(error) if error.is_connection() => return Exit::Unreachable,
             _ => {}
         }
@@ -103,6 +136,17 @@ mod tests {
         assert_eq!(code_of(&ConfigError::Invalid(Vec::new()).into()), Exit::Usage);
         assert_eq!(code_of(&Usage("no".into()).into()), Exit::Usage);
         assert_eq!(code_of(&anyhow::anyhow!("disk full")), Exit::Failure);
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let source = io::Error::from(io::ErrorKind::NotFound);
+        let text = source.to_string();
+        let unreadable = ConfigError::Unreadable { path: "shop.toml".into(), source };
+        assert_eq!(
+            words(&anyhow::Error::new(unreadable).context("no start")),
+            format!("no start: the configuration file shop.toml cannot be read: {text}")
+        );
     }
 
     #[test]

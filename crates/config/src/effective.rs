@@ -126,6 +126,13 @@ impl Effective {
         Ok(Self { config, file: file_path, settings })
     }
 
+    /// What is wrong with an option, with its place.
+    #[must_use]
+    pub fn problem(&self, key: &str, message: String) -> Problem {
+        let place = self.settings.get(key).map_or(Place::Default, |(_, place)| place.clone());
+        Problem { place, key: Some(key.to_owned()), message }
+    }
+
     /// Every option, by key.
     pub fn settings(&self) -> impl Iterator<Item = Setting> {
         self.settings.iter().map(|(key, (value, place))| Setting {

@@ -22,7 +22,7 @@ use ordermill_ports::{Bus, Clock, Ledger, Mailer, Objects, Payments, Publisher, 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-pub use mail::Templates;
+pub use mail::{TemplateError, Templates};
 pub use settings::{BatchLimits, RecordsLayout, Settings};
 use worker::Worker;
 

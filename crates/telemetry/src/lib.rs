@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use metrics_exporter_prometheus::{BuildError, PrometheusHandle};
 use thiserror::Error;
 
-pub use log::{Format, LogSettings};
+pub use log::{Format, LogSettings, check_level};
 pub use redact::redact;
 
 /// How often what histograms have gathered is summed up, so that it does not grow when nobody asks for the metrics.

@@ -59,6 +59,14 @@ const fn effective(format: Format, is_terminal: bool) -> Effective {
     }
 }
 
+/// Refuses a level that cannot be read.
+///
+/// # Errors
+/// [`TelemetryError::Level`].
+pub fn check_level(level: &str) -> Result<(), TelemetryError> {
+    filter(level).map(drop)
+}
+
 /// Reads a level. A misspelt one must not silence the log without a word.
 fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
     let refuse = |problem: String| TelemetryError::Level { given: level.to_owned(), problem };

@@ -11,7 +11,7 @@ use ordermill_ports::{Bus, Ledger, Queries};
 use ordermill_postgres::PgLedger;
 
 use super::ledger::Store;
-use crate::exit::Usage;
+use crate::exit::BadOption;
 
 /// Puts the broker before a ledger.
 pub(super) async fn open(config: &Config, url: &str, ledger: Arc<PgLedger>) -> Result<Store> {
@@ -33,9 +33,9 @@ pub(super) async fn open(config: &Config, url: &str, ledger: Arc<PgLedger>) -> R
 /// How the configuration has it opened.
 ///
 /// # Errors
-/// [`Usage`] when the URL cannot be understood.
-pub(super) fn options(config: &Config, url: &str) -> Result<Options> {
-    let mut options = Options::from_url(url).map_err(|error| Usage(error.to_string()))?;
+/// The URL cannot be understood.
+pub(super) fn options(config: &Config, url: &str) -> Result<Options, BadOption> {
+    let mut options = Options::from_url(url).map_err(|error| BadOption::new("bus", error))?;
     options.secrets = Some(Arc::new(LocalSecrets::new(&config.data)));
     Ok(options)
 }

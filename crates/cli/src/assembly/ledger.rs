@@ -9,7 +9,7 @@ use ordermill_core::process::Role;
 use ordermill_embedded::{memory, sqlite};
 use ordermill_ports::{Bus, Clock, Ledger, Publisher, Queries};
 
-use crate::exit::Usage;
+use crate::exit::BadOption;
 
 /// A ledger in its parts.
 pub(super) struct Store {
@@ -56,13 +56,13 @@ pub(super) async fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Stor
 /// Refuses a bus that is not for this ledger, what is wrong with its URL, and a process that would do nothing for want of a broker.
 ///
 /// # Errors
-/// [`crate::exit::Usage`].
-pub(super) fn check(config: &Config) -> Result<()> {
+/// The option that is wrong.
+pub(super) fn check(config: &Config) -> Result<(), BadOption> {
     match (&config.bus, &config.ledger) {
         (config::Bus::Ledger, _) if config.roles.0 == [Role::Relay] => {
-            let reason = "roles: a relay alone has nothing to do with bus = \"ledger\", as the roles read the ledger themselves; name the \
+            let reason = "a relay alone has nothing to do with bus = \"ledger\", as the roles read the ledger themselves; name the \
                           broker in bus, as in the other processes, or do not start this one";
-            Err(Usage(reason.to_owned()).into())
+            Err(BadOption::new("roles", reason))
         }
         // Every ledger is its own bus.
         (config::Bus::Ledger, _) => Ok(()),
@@ -70,8 +70,9 @@ pub(super) fn check(config: &Config) -> Result<()> {
         (config::Bus::Kafka(broker), config::Ledger::Postgres(_)) => super::kafka::options(config, broker).map(drop),
         #[cfg(feature = "kafka")]
         (config::Bus::Kafka(_), _) => {
-            let reason = "bus: a broker carries the events of a ledger that several processes share; set ledger = \"postgres://…\"";
-            Err(Usage(reason.to_owned()).into())
+            let reason =
+                "a broker carries the events of a ledger that several processes share; set ledger = \"postgres://…\"";
+            Err(BadOption::new("bus", reason))
         }
     }
 }

@@ -8,7 +8,7 @@ use ordermill_embedded::secrets::LocalSecrets;
 use ordermill_ports::Clock;
 use ordermill_postgres::{Disagreement, OpenError, Options, PgLedger, Snapshot};
 
-use crate::exit::Usage;
+use crate::exit::BadOption;
 
 /// Opens it, and brings its schema up to date.
 pub(super) async fn open(config: &Config, url: &str, clock: &Arc<dyn Clock>) -> Result<Arc<PgLedger>> {
@@ -28,10 +28,10 @@ pub fn snapshot(config: &Config, url: &str, clock: Arc<dyn Clock>) -> Result<Sna
 /// How the configuration has it opened.
 ///
 /// # Errors
-/// [`Usage`] when the URL cannot be understood.
-pub fn options(config: &Config, url: &str, clock: Arc<dyn Clock>) -> Result<Options> {
+/// The URL cannot be understood.
+pub fn options(config: &Config, url: &str, clock: Arc<dyn Clock>) -> Result<Options, BadOption> {
     let settings = &config.postgres;
-    let options = Options::from_url(url, clock).map_err(|error| Usage(format!("ledger: {error}")))?;
+    let options = Options::from_url(url, clock).map_err(|error| BadOption::new("ledger", error))?;
     Ok(Options {
         secrets: Some(Arc::new(LocalSecrets::new(&config.data))),
         policy: config.process.policy(),

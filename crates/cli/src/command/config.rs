@@ -32,7 +32,7 @@ pub fn run(args: Args, global: &Global) -> Result<Exit> {
         Command::Show(config) => show(&config.load(Vec::new())?, global)?,
         Command::Check(config) => {
             let effective = config.load(Vec::new())?;
-            assembly::check(&effective.config)?;
+            assembly::check(&effective)?;
             check(&effective, global)?;
         }
         Command::Default => output::line(DEFAULT_TOML.trim_end())?,

@@ -6,8 +6,8 @@ use anyhow::Result;
 use ordermill_config::{Config, Flag};
 
 use super::ConfigArgs;
-use crate::assembly::{Server, init_telemetry};
-use crate::exit::Exit;
+use crate::assembly::{self, Server, init_telemetry};
+use crate::exit::{self, Exit};
 use crate::output;
 use crate::shutdown::Signals;
 
@@ -44,7 +44,9 @@ pub fn run(args: Args) -> Result<Exit> {
     let flag = |key: &str, value: Option<String>, written: &str| value.map(|value| Flag::new(key, value, written));
     let roles = (!args.roles.is_empty()).then(|| args.roles.join(","));
     let flags = [flag("http.listen", args.listen, "--listen"), flag("roles", roles, "--role")];
-    let config = args.config.load(flags.into_iter().flatten().collect())?.config;
+    let effective = args.config.load(flags.into_iter().flatten().collect())?;
+    assembly::check(&effective)?;
+    let config = effective.config;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(&config))
 }
 
@@ -64,7 +66,7 @@ async fn serve(config: &Config) -> Result<Exit> {
             None
         }
         error = server.failed() => {
-            tracing::error!(error = format!("{error:#}"), "stopping");
+            tracing::error!(error = exit::words(&error), "stopping");
             Some(error)
         }
     };

@@ -1,7 +1,8 @@
 //! What mails look like: templates, one pair (text and HTML) for each kind.
 //!
 //! The first line of a text template is the subject. An operator may put files of the same names into a folder; they are read at
-//! the start, and a template that does not parse stops it.
+//! the start. A folder that is not there, a file of another name and a template that does not parse stop it: with any of them,
+//! customers would get other mails than the operator wrote.
 
 mod view;
 
@@ -21,8 +22,26 @@ use view::View;
 /// A template cannot be used.
 #[derive(Debug, Error)]
 pub enum TemplateError {
+    /// The folder cannot be read.
+    #[error("the directory of mail templates {path} cannot be read: {source}", path = path.display())]
+    NoFolder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The folder holds what is no template.
+    #[error(
+        "{path} is no mail template, so it would never be used; the names are {names}",
+        path = path.display(),
+        names = EMBEDDED.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    )]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file cannot be read.
-    #[error("the mail template {path} cannot be read: {source}")]
+    #[error("the mail template {path} cannot be read: {source}", path = path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -81,8 +100,9 @@ impl Templates {
     /// The built-in templates, with those of a folder in their place where it has any.
     ///
     /// # Errors
-    /// [`TemplateError`] for a file that cannot be read or parsed.
+    /// [`TemplateError`] for a folder that is not there, and for a file in it that is no template, or cannot be read or parsed.
     pub fn load(overrides: Option<&Path>) -> Result<Self, TemplateError> {
+        overrides.map_or(Ok(()), refuse_strangers)?;
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
@@ -145,6 +165,19 @@ impl Templates {
         let filled = template.and_then(|template| template.render(view));
         filled.map_err(|source| TemplateError::Faulty { name: name.to_owned(), source })
     }
+}
+
+/// Refuses a folder with files that no mail is made of. Hidden ones are left by editors and by how folders are mounted.
+fn refuse_strangers(folder: &Path) -> Result<(), TemplateError> {
+    let unreadable = |source| TemplateError::NoFolder { path: folder.to_owned(), source };
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let name = entry.map_err(unreadable)?.file_name();
+        let name = name.to_string_lossy();
+        if !name.starts_with('.') && !EMBEDDED.iter().any(|(known, _)| *known == name) {
+            return Err(TemplateError::Unknown { path: folder.join(&*name) });
+        }
+    }
+    Ok(())
 }
 
 const fn file_names(kind: MailKind) -> (&'static str, &'static str) {

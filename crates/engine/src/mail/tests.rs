@@ -89,3 +89,16 @@ fn an_operators_template_replaces_the_built_in_one_and_faults_are_named() {
     let error = Templates::load(Some(folder.path())).unwrap_err();
     assert!(error.to_string().contains("shipped.txt"), "{error}");
 }
+
+#[test]
+fn a_folder_that_is_not_there_or_holds_something_else_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("tmpl");
+    let error = Templates::load(Some(&missing)).unwrap_err().to_string();
+    assert!(error.contains("tmpl cannot be read: No such file"), "{error}");
+    std::fs::write(folder.path().join(".swp"), "an editor's").unwrap();
+    assert!(Templates::load(Some(folder.path())).is_ok());
+    std::fs::write(folder.path().join("confirmd.txt"), "Yours: {{ order_number }}\n\nSoon.").unwrap();
+    let error = Templates::load(Some(folder.path())).unwrap_err().to_string();
+    assert!(error.contains("confirmd.txt is no mail template") && error.contains("confirmed.txt, "), "{error}");
+}
