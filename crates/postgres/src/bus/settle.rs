@@ -66,6 +66,8 @@ struct Item {
     delivery: Delivery,
     /// Whether the delivery has a row in `parked`.
     stored: bool,
+    /// Whether it may have one there, or in `dead_letters`.
+    in_doubt: bool,
     how: Settle,
 }
 
@@ -135,11 +137,17 @@ pub(crate) fn committed(shared: &Shared, mut staged: Staged) {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        if let Some(bus) = &self.bus {
-            for item in &self.items {
-                if let Some(handed) = bus.seat(item.place.0).state.lock().handed(item.delivery.position.0) {
-                    handed.settling = false;
-                }
+        let Some(bus) = &self.bus else { return };
+        // Where nobody knows what became of the transaction, the rows that it wrote may be there.
+        for item in &self.items {
+            if let Some(handed) = bus.seat(item.place.0).state.lock().handed(item.delivery.position.0) {
+                handed.settling = false;
+                handed.in_doubt |= item.how != Settle::Ack;
+            }
+        }
+        for ((role, _), position, _) in &self.spilled {
+            if let Some(handed) = bus.seat(*role).state.lock().handed(*position) {
+                handed.in_doubt = true;
             }
         }
     }
@@ -169,11 +177,11 @@ impl Staged {
                 continue;
             }
             handed.settling = true;
-            let (partition, stored) = (handed.partition, handed.stored);
+            let (partition, stored, in_doubt) = (handed.partition, handed.stored, handed.in_doubt);
             // What was handed out is forgotten with its lease, so there is one.
             let Some(lease) = &state.leases[usize::from(partition)] else { continue };
             let (place, token) = ((delivery.role, partition), lease.token);
-            staged.items.push(Item { place, token, delivery: delivery.clone(), stored, how: how.clone() });
+            staged.items.push(Item { place, token, delivery: delivery.clone(), stored, in_doubt, how: how.clone() });
         }
         staged
     }
@@ -237,7 +245,9 @@ impl Staged {
         tokio::try_join!(
             self.write_cursors(tx),
             self.write_parked(tx, now),
-            self.delete_parked(tx),
+            self.delete(tx, "parked", |item| (item.stored || item.in_doubt)
+                && !matches!(item.how, Settle::Retry { .. })),
+            self.delete(tx, "dead_letters", |item| item.in_doubt && !matches!(item.how, Settle::DeadLetter { .. })),
             self.write_dead(tx, now)
         )?;
         Ok(())
@@ -279,19 +289,17 @@ impl Staged {
         rows.execute(tx, sql).await
     }
 
-    async fn delete_parked(&self, tx: &Tx) -> Result<(), StoreError> {
-        let is_gone = |item: &&Item| item.stored && !matches!(item.how, Settle::Retry { .. });
-        let (roles, positions): (Vec<&str>, Vec<i64>) = self
-            .items
-            .iter()
-            .filter(is_gone)
-            .map(|item| (item.place.0.as_str(), int(item.delivery.position.0)))
-            .unzip();
+    /// Deletes the rows of deliveries in a table.
+    async fn delete(&self, tx: &Tx, table: &str, is_gone: impl Fn(&Item) -> bool) -> Result<(), StoreError> {
+        let gone = self.items.iter().filter(|item| is_gone(item));
+        let (roles, positions): (Vec<&str>, Vec<i64>) =
+            gone.map(|item| (item.place.0.as_str(), int(item.delivery.position.0))).unzip();
         if roles.is_empty() {
             return Ok(());
         }
-        let sql = "DELETE FROM parked WHERE (role, position) IN (SELECT * FROM unnest($1::text[], $2::bigint[]))";
-        tx.execute(&tx.prepare_cached(sql).await?, &[&roles, &positions]).await?;
+        let sql =
+            format!("DELETE FROM {table} WHERE (role, position) IN (SELECT * FROM unnest($1::text[], $2::bigint[]))");
+        tx.execute(&tx.prepare_cached(&sql).await?, &[&roles, &positions]).await?;
         Ok(())
     }
 

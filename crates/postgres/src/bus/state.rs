@@ -55,6 +55,8 @@ pub(super) struct Handed {
     back: bool,
     /// Whether its settlement is on its way into the database.
     pub(super) settling: bool,
+    /// Whether it may have a row in `parked` or `dead_letters` that nobody knows of: a commit that was to write one had no answer.
+    pub(super) in_doubt: bool,
 }
 
 /// One role's deliveries.
@@ -238,6 +240,7 @@ impl State {
             stored: false,
             back: false,
             settling: false,
+            in_doubt: false,
         };
         // It has a row where it was put off or was parked for holding the cursor back, and is to be handed out by that.
         if !lease.shelf.passes(position) && !self.handed.contains_key(&position) {

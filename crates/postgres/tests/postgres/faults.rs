@@ -13,7 +13,7 @@ use ordermill_core::secret::SecretRef;
 use ordermill_ports::conformance::shop::{Shop, product};
 use ordermill_ports::ledger::SubmitError;
 use ordermill_ports::secrets::{Revealed, SecretError, Secrets};
-use ordermill_ports::{Outcome, Source, Submission};
+use ordermill_ports::{Delivery, Outcome, Source, Submission};
 use ordermill_postgres::Options;
 use tokio::time::{Instant, sleep};
 
@@ -28,11 +28,17 @@ const SLACK: Duration = Duration::from_secs(10);
 
 /// A process that reaches the server by a network of its own, with goods to sell.
 async fn behind_network(installation: &mut Installation) -> (Proxy, Process) {
+    behind_network_with(installation, |_| {}).await
+}
+
+/// The same with options of its own.
+async fn behind_network_with(installation: &mut Installation, change: impl FnOnce(&mut Options)) -> (Proxy, Process) {
     let network = installation.database.network().await;
     let url = installation.database.url_through(&network);
     let through = |options: &mut Options| {
         options.server = url.split('?').next().and_then(|url| url.parse().ok()).expect("a sound URL");
         options.answer_max = ANSWER_MAX;
+        change(options);
     };
     let process = installation.start_with(through).await;
     process.run(|shop| async move { shop.sell("pear", 1_000).await }).await;
@@ -342,4 +348,41 @@ async fn a_defect_ends_no_task_for_good() {
     assert_eq!(process.receive_many(Role::Payments, 1).await.len(), 1);
     process.close().await;
     assert_eq!(installation.owners(Role::Payments).await.len(), 0, "it ends as it should");
+}
+
+/// What was put off or given up in a commit whose answer was lost came again and was dealt with, and its row stayed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_commit_without_an_answer_has_put_off_is_gone_with_its_delivery() {
+    let mut installation = Installation::new();
+    let alone = |options: &mut Options| {
+        // Leases are neither renewed nor heard of in the time of this test: the only commits are its own.
+        options.lease = Duration::from_secs(600);
+        options.listen = false;
+    };
+    let (network, process) = behind_network_with(&mut installation, alone).await;
+    process.join(Role::Payments).await;
+    for _ in 0..2 {
+        process.run(|shop| async move { shop.place(&[("pear", 1)]).await }).await;
+    }
+    let handed = process.receive_many(Role::Payments, 2).await;
+    network.await_commit(Ambush::StallAnswer);
+    let deliveries = handed.clone();
+    let settle = |shop: Shop| async move {
+        let [first, second] = [0, 1].map(|index: usize| deliveries[index].clone());
+        let settlements = [first.retry(shop.now(), "busy".to_owned()), second.dead_letter("no".to_owned())];
+        let settlements = settlements.map(Submission::settle).into();
+        let answers = shop.backend.ledger.submit(Source::Results, settlements).await;
+        shop.backend.bus.give_back(deliveries).await;
+        answers.iter().all(Result::is_err)
+    };
+    assert!(process.run(settle).await, "nobody knows what became of it");
+    let rows = async || {
+        let count = "SELECT (SELECT count(*) FROM parked), (SELECT count(*) FROM dead_letters)";
+        installation.database.query(count).await.remove(0)
+    };
+    assert_eq!(rows().await, ["1", "1"], "it was committed");
+    let again = process.receive_many(Role::Payments, 2).await;
+    assert_eq!(again, handed);
+    process.run(|shop| async move { shop.settle(again.into_iter().map(Delivery::ack)).await }).await;
+    assert_eq!(rows().await, ["0", "0"]);
 }

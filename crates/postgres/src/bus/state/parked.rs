@@ -206,7 +206,7 @@ impl State {
             deliveries.push(delivery.clone());
             self.handed.insert(
                 key.1,
-                Handed { delivery, partition, stored: true, back: false, settling: false },
+                Handed { delivery, partition, stored: true, back: false, settling: false, in_doubt: false },
             );
         }
     }
