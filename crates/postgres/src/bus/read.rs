@@ -117,9 +117,10 @@ async fn mark_found(shared: &Shared, client: &Session, roles: &[&str], positions
     if roles.is_empty() {
         return Ok(());
     }
-    // Where the lease is another's by now, it stays to be found.
+    // Where the lease is another's by now, it stays to be found. Nothing is said of `redriven`, so that the rows are found by their key: the
+    // planner may know nothing of how many there are.
     let sql = "UPDATE parked AS p SET redriven = false FROM leases AS l
-               WHERE (p.role, p.position) IN (SELECT * FROM unnest($2::text[], $3::bigint[])) AND p.redriven
+               WHERE (p.role, p.position) IN (SELECT * FROM unnest($2::text[], $3::bigint[]))
                  AND l.role = p.role AND l.partition = p.partition AND l.owner = $1";
     execute(client, sql, &[&shared.bus.process, &roles, &positions]).await?;
     Ok(())
