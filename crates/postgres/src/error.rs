@@ -111,8 +111,8 @@ pub enum StoreError {
     /// Another transaction came in between; the same again will do.
     #[error("another transaction came in between")]
     Raced,
-    /// The ledger is closed.
-    #[error("the ledger is closed")]
+    /// The connection is closed, or the pool they come from.
+    #[error("the connection to the server is closed")]
     Closed,
     /// One record has a shape that this program does not know: only what needs this record is off.
     #[error("{0}")]

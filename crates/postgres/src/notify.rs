@@ -43,9 +43,9 @@ const CHECKED: usize = 1_024;
 /// For how many polling intervals the feed counts as followed after a look at it.
 const FOLLOWED_POLLS: u32 = 3;
 
-/// The first and the longest wait before a lost connection is tried again.
+/// The first and the longest wait before a lost connection is tried again: roles rest here until it is back, so it is not long.
 const BACKOFF: Duration = Duration::from_millis(50);
-const BACKOFF_MAX: Duration = Duration::from_secs(5);
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
 /// What one commit changed.
 #[derive(Debug)]
@@ -117,6 +117,8 @@ pub(crate) struct State {
     subjects: Mutex<HashMap<Subject, Watched>>,
     feed: watch::Sender<()>,
     news: News,
+    /// Whether there is no connection to hear of anything by.
+    is_away: AtomicBool,
     /// When the feed was last found to be known to its end.
     looked: Mutex<Option<Instant>>,
     poll: Duration,
@@ -143,6 +145,7 @@ impl State {
             subjects: Mutex::default(),
             feed: watch::Sender::new(()),
             news: News::default(),
+            is_away: AtomicBool::new(false),
             looked: Mutex::default(),
             poll: options.poll,
             listen: options.listen,
@@ -244,7 +247,12 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         wait = if began.elapsed() > BACKOFF_MAX { BACKOFF } else { (wait * 2).min(BACKOFF_MAX) };
         // Processes that lost the same server do not come back in step.
         let spread = wait.mul_f64(f64::from(began.elapsed().subsec_nanos() % 1_000) / 1_000.0);
-        tracing::warn!(%error, retry_ms = u64::try_from((wait + spread).as_millis()).unwrap_or(u64::MAX), "lost the connection for notifications and leases");
+        // Told once, and once when it is back.
+        if shared.notify.is_away.swap(true, Ordering::AcqRel) {
+            tracing::debug!(%error, "there is no connection for notifications and leases yet");
+        } else {
+            tracing::warn!(%error, "lost the connection for notifications and leases; roles rest here until it is back");
+        }
         tokio::select! {
             () = &mut closing => return,
             () = sleep(wait + spread) => {}
@@ -300,6 +308,9 @@ async fn serve(shared: &Arc<Shared>) -> Result<(), StoreError> {
             Ok::<_, StoreError>(())
         };
         timeout(patience, work).await.map_err(|_| StoreError::TimedOut)??;
+        if shared.notify.is_away.swap(false, Ordering::AcqRel) {
+            tracing::info!("the connection for notifications and leases is back");
+        }
         tokio::select! {
             biased;
             _ = &mut ended => return Err(StoreError::Closed),

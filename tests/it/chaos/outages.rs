@@ -34,6 +34,14 @@ async fn the_server_may_be_killed_or_shut_down_at_any_time() {
     }
     load.after_more(25).await;
     assert!(load.faults_met() > 0, "no client met a server that was gone");
+    // Once when it begins, and once when it is over, however long it took.
+    let told = |what: &str| plant.log("till-1").matches(what).count();
+    let lost = told("lost the connection for notifications and leases");
+    assert!((1..=8).contains(&lost), "told {lost} times of 4 outages");
+    until("it is told that they are over", async || {
+        told("the connection for notifications and leases is back") == lost
+    })
+    .await;
     assert_in_balance(&plant, &load.finish().await).await;
 }
 

@@ -1,12 +1,17 @@
 //! The events of deliveries, and what becomes of deliveries whose event cannot be read.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use ordermill_ports::damper::Damper;
 use ordermill_ports::queries::{Committed, QueryError};
 use ordermill_ports::{Delivery, Position, Submission};
 
 use super::answers::{FOR_ROLES, put_off};
 use crate::worker::Worker;
+
+/// It is tried again at once, and told now and then.
+static COMPLAINTS: Damper = Damper::new(Duration::from_secs(10));
 
 /// Why an event waits that the ledger does not give us.
 const NEWER: &str = "only a newer program can read the event";
@@ -56,7 +61,7 @@ async fn look(worker: &Worker, deliveries: Vec<Delivery>) -> Looked {
         }
         Err(QueryError::Unreadable(_)) => look_each(worker, by_position.into_values(), &mut looked).await,
         Err(error) => {
-            tracing::error!(%error, "events could not be read");
+            complain(&error);
             looked.later = by_position.into_values().collect();
         }
     }
@@ -73,11 +78,17 @@ async fn look_each(worker: &Worker, mut deliveries: impl Iterator<Item = Deliver
             },
             Err(QueryError::Unreadable(reason)) => looked.damaged.push((delivery, reason)),
             Err(error) => {
-                tracing::error!(%error, "events could not be read");
+                complain(&error);
                 looked.later.push(delivery);
                 break;
             }
         }
     }
     looked.later.extend(deliveries);
+}
+
+fn complain(error: &QueryError) {
+    if COMPLAINTS.pass().is_some() {
+        tracing::error!(%error, "events could not be read");
+    }
 }
