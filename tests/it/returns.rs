@@ -114,6 +114,10 @@ async fn support_refunds_and_takes_back_on_the_command_line() {
     assert_eq!(code(&refused), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("return_too_large"), "{refused:?}");
     assert_eq!(code(&run("return", &[])), Some(2), "what came back has to be said");
+    for call in [&["refund", "1001"][..], &["return", "1001", "--product", "P1"]] {
+        let output = ordermill().arg("order").args(call).args(["--url", &server.url]).output().unwrap();
+        assert!(String::from_utf8_lossy(&output.stderr).contains("order list --text 1001"), "{output:?}");
+    }
     assert_eq!(code(&run("return", &["--product", "P1", "--quantity", "1", "--quantity", "1"])), Some(2));
     let rest = run("return", &["--product", "P1", "--quantity", "2"]);
     assert!(shown(&rest).contains("status     returned"), "{rest:?}");

@@ -18,6 +18,7 @@ Examples:
   ordermill order refund ord_0198f3c2a1b47c3e9d5f6a7b8c9d0e1f --key ticket-4711")]
 pub struct Args {
     /// The order's id
+    #[arg(value_parser = super::get::order_id)]
     id: String,
     /// How much, in the currency's minor unit: 1999 for 19.99 USD; all that is left, if left out
     #[arg(long, value_name = "MINOR")]

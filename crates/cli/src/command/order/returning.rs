@@ -18,6 +18,7 @@ Examples:
   ordermill order return ord_0198f3c2a1b47c3e9d5f6a7b8c9d0e1f --product tea --product pot --quantity 2")]
 pub struct Args {
     /// The order's id
+    #[arg(value_parser = super::get::order_id)]
     id: String,
     /// A product that came back; may be repeated
     #[arg(long, value_name = "ID", required = true)]
