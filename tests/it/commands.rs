@@ -79,7 +79,8 @@ async fn an_order_is_placed_watched_listed_and_cancelled() {
     let output = run(&server, &["order", "list", "--json"]);
     let listed: Value = serde_json::from_str(text(&output).lines().next().unwrap()).unwrap();
     let id = listed["order_id"].as_str().or_else(|| listed["orders"][0]["order_id"].as_str()).unwrap().to_owned();
-    assert!(text(&run(&server, &["order", "get", &id])).contains("confirmed"));
+    let shown = text(&run(&server, &["order", "get", &id]));
+    assert!(shown.contains("confirmed") && shown.contains("paid       10.00 USD"), "{shown}");
     assert!(run(&server, &["order", "cancel", &id]).status.success());
     assert_eq!(shop.order_now(&id).await["status"], "cancelled");
     let refused = run(&server, &["order", "retry", &id]);

@@ -41,16 +41,17 @@ pub fn order(order: &Order, global: &Global) -> Result<Exit> {
         rows.push(("attention", format!("{}: {} (since {since})", attention.step, attention.reason)));
     }
     rows.push(("total", output::money(&order.total)));
-    rows.push(("customer", order.customer_id.clone()));
-    rows.extend(order.order_ref.clone().map(|order_ref| ("reference", order_ref)));
-    rows.push(("taken", output::moment(order.created_at)));
-    rows.extend(order.parcel().map(|parcel| ("parcel", parcel.replace('_', " "))));
-    for (name, field) in [("refunded", "refunded_minor"), ("refunding", "refunds_pending_minor")] {
+    let moved = [("paid", "captured_minor"), ("refunded", "refunded_minor"), ("refunding", "refunds_pending_minor")];
+    for (name, field) in moved {
         let amount_minor = order.paid_minor(field);
         if amount_minor > 0 {
             rows.push((name, output::money(&Money { amount_minor, currency: order.total.currency.clone() })));
         }
     }
+    rows.push(("customer", order.customer_id.clone()));
+    rows.extend(order.order_ref.clone().map(|order_ref| ("reference", order_ref)));
+    rows.push(("taken", output::moment(order.created_at)));
+    rows.extend(order.parcel().map(|parcel| ("parcel", parcel.replace('_', " "))));
     let back = order.returned().into_iter().map(|line| format!("{} x {}", line.quantity, line.product_id));
     rows.extend(back.map(|units| ("returned", units)));
     for (name, value) in rows {
