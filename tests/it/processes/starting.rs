@@ -80,6 +80,8 @@ fn a_url_that_cannot_be_meant_is_refused_before_anything_is_begun() {
             let complaint = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(2), "{command:?} with {wrong}: {complaint}");
             assert!(complaint.contains("the ledger's URL is wrong"), "{complaint}");
+            // The auditor reads it, and does not ask where it was said.
+            assert!(complaint.contains("--set: ledger: ") || command == ["doctor"], "{complaint}");
         }
     }
     let output = run(&["config", "check"], &server);
