@@ -12,5 +12,6 @@ mod payments;
 mod reads;
 mod records;
 mod relay;
+mod told;
 mod tracking;
 mod world;

@@ -23,6 +23,7 @@ use parking_lot::Mutex;
 
 use crate::gateways::{Ahead, Provider};
 use crate::reads::Flaw;
+use crate::told::Errors;
 use crate::world::World;
 
 /// What the relay has of the feed, and what it has said of it.
@@ -74,7 +75,8 @@ impl Bus for Feed {
         assert_eq!(role, Role::Relay);
         loop {
             let from = self.line.lock().read;
-            let events = self.queries.feed(Position(from), max).await.map_err(|error| BusError::Ledger(error.to_string()))?;
+            let events =
+                self.queries.feed(Position(from), max).await.map_err(|error| BusError::Ledger(error.to_string()))?;
             let deliveries = self.next(events, max);
             if !deliveries.is_empty() {
                 return Ok(deliveries);
@@ -350,6 +352,26 @@ async fn an_event_that_the_broker_refuses_for_what_it_is_becomes_a_dead_letter_a
     relay.until("it is given up", |line| line.dead == [(unfit, "no".to_owned())]).await;
     let healthy = relay.place().await;
     relay.until_acknowledged(&[healthy]).await;
+    relay.running.stop().await;
+}
+
+#[tokio::test]
+async fn many_events_that_are_given_up_do_not_fill_the_log() {
+    let relay = Relay::start().await;
+    let (errors, _guard) = Errors::listen();
+    *relay.broker.says_to_new.lock() = Some(Says::Never);
+    for _ in 0..20 {
+        relay.place().await;
+    }
+    for tries in 1..8 {
+        let is_parked =
+            |line: &Line| line.parked.values().filter(|(_, delivery)| delivery.tries == tries).count() == 20;
+        relay.until("all of them are tried again", is_parked).await;
+        relay.world.clock.advance(Duration::from_secs(90));
+    }
+    relay.until("they are given up", |line| line.dead.len() == 20).await;
+    // One of these, and one of events that are published again.
+    assert!(errors.count() <= 4, "{} errors", errors.count());
     relay.running.stop().await;
 }
 

@@ -58,13 +58,19 @@ const fn rule(error: &PublishError) -> &'static Retry {
     }
 }
 
+/// Events that were given up. Many at once are refused for the same: each has its reason in the ledger.
+static GIVEN_UP: Damper = Damper::new(COMPLAINT_INTERVAL);
+
 /// Parks a delivery in the ledger, each time for longer. Gives it up where the rule does.
 pub(super) fn put_off(worker: &Worker, delivery: Delivery, rule: &Retry, reason: String) -> Submission {
     let tries = delivery.tries.saturating_add(1);
     match rule.delay_after(tries, worker.parts.random.unit()) {
         Some(wait) => Submission::settle(delivery.retry(after(worker.now(), wait), reason)),
         None => {
-            tracing::error!(position = delivery.position.0, %reason, "an event is not taken by the broker, and is given up");
+            if let Some(kept_back) = GIVEN_UP.pass() {
+                let (position, events) = (delivery.position.0, kept_back + 1);
+                tracing::error!(position, events, %reason, "an event is not taken by the broker, and is given up");
+            }
             Submission::settle(delivery.dead_letter(reason))
         }
     }
