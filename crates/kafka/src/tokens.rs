@@ -6,8 +6,9 @@
 
 use std::error::Error;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use rdkafka::client::OAuthToken;
@@ -61,16 +62,23 @@ struct State {
 /// Keeps a token ready. Its thread ends with it.
 pub(crate) struct Keeper {
     state: watch::Receiver<State>,
-    _is_needed: mpsc::Sender<()>,
+    /// Rung where none is good any more. Gone, the thread ends.
+    bell: mpsc::Sender<()>,
+    now_ms: fn() -> i64,
 }
 
 impl Keeper {
     pub(crate) fn start(signer: Arc<dyn Signer>) -> Arc<Self> {
+        Self::start_by(signer, now_ms)
+    }
+
+    /// The same by a clock, which tells milliseconds since 1970.
+    fn start_by(signer: Arc<dyn Signer>, now_ms: fn() -> i64) -> Arc<Self> {
         let (told, state) = watch::channel(State::default());
-        let (_is_needed, needed) = mpsc::channel();
+        let (bell, rung) = mpsc::channel();
         let thread = std::thread::Builder::new().name("kafka-tokens".to_owned());
-        thread.spawn(move || keep(&*signer, &told, &needed)).expect("the machine has room for a thread");
-        Arc::new(Self { state, _is_needed })
+        thread.spawn(move || keep(&*signer, &told, &rung, now_ms)).expect("the machine has room for a thread");
+        Arc::new(Self { state, bell, now_ms })
     }
 
     /// Waits for the first token.
@@ -93,25 +101,33 @@ impl Keeper {
     /// Why there is none that is still good.
     pub(crate) fn token(&self) -> Result<OAuthToken, Box<dyn Error>> {
         let state = self.state.borrow();
-        match state.newest.clone().filter(|token| token.until_ms > now_ms()) {
+        match state.newest.clone().filter(|token| token.until_ms > (self.now_ms)()) {
             // The principal is in the token; the name would only be logged.
             Some(Token { text, until_ms }) => {
                 Ok(OAuthToken { token: text, principal_name: String::new(), lifetime_ms: until_ms })
             }
-            None => Err(state.problem.clone().unwrap_or_else(|| "no token is signed yet".to_owned()).into()),
+            None => {
+                // The thread sleeps by a clock that stands still while the machine does. One that has ended has told why.
+                _ = self.bell.send(());
+                Err(state.problem.clone().unwrap_or_else(|| "no token is signed yet".to_owned()).into())
+            }
         }
     }
 }
 
-fn keep(signer: &dyn Signer, told: &watch::Sender<State>, needed: &mpsc::Receiver<()>) {
+fn keep(signer: &dyn Signer, told: &watch::Sender<State>, rung: &mpsc::Receiver<()>, now_ms: fn() -> i64) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return told.send_modify(|state| state.problem = Some(error.to_string())),
     };
     loop {
-        let signed = runtime.block_on(async { tokio::time::timeout(SIGN_MAX, signer.sign()).await });
-        let signed = signed.unwrap_or_else(|_| Err(format!("signing took longer than {} s", SIGN_MAX.as_secs())));
-        let pause = match signed.and_then(|token| Ok((half_of(&token)?, token))) {
+        let sign = || runtime.block_on(async { tokio::time::timeout(SIGN_MAX, signer.sign()).await });
+        let signed = match catch_unwind(AssertUnwindSafe(sign)) {
+            Ok(Ok(signed)) => signed,
+            Ok(Err(_)) => Err(format!("signing took longer than {} s", SIGN_MAX.as_secs())),
+            Err(_) => Err("signing met a defect".to_owned()),
+        };
+        let pause = match signed.and_then(|token| Ok((half_of(&token, now_ms())?, token))) {
             Ok((pause, token)) => {
                 told.send_replace(State { newest: Some(token), problem: None });
                 pause
@@ -122,15 +138,32 @@ fn keep(signer: &dyn Signer, told: &watch::Sender<State>, needed: &mpsc::Receive
                 TRY_AGAIN
             }
         };
-        if needed.recv_timeout(pause) != Err(mpsc::RecvTimeoutError::Timeout) {
+        let is_over = || {
+            let state = told.borrow();
+            // After a failure the pause counts: whoever asks, asks again and again.
+            state.problem.is_none() && state.newest.as_ref().is_some_and(|token| token.until_ms <= now_ms())
+        };
+        if !rest(rung, pause, is_over) {
             return;
         }
     }
 }
 
+/// Waits for so long, or until somebody rings because the token's time is over. `false` when nobody is there any more.
+fn rest(rung: &mpsc::Receiver<()>, pause: Duration, is_over: impl Fn() -> bool) -> bool {
+    let until = Instant::now() + pause;
+    loop {
+        match rung.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(()) if !is_over() => {}
+            Ok(()) | Err(mpsc::RecvTimeoutError::Timeout) => return true,
+            Err(mpsc::RecvTimeoutError::Disconnected) => return false,
+        }
+    }
+}
+
 /// Half of the time that a token is good for.
-fn half_of(token: &Token) -> Result<Duration, String> {
-    match u64::try_from(token.until_ms - now_ms()) {
+fn half_of(token: &Token, now_ms: i64) -> Result<Duration, String> {
+    match u64::try_from(token.until_ms - now_ms) {
         Ok(left) if left > 0 => Ok((Duration::from_millis(left) / 2).max(PAUSE_MIN)),
         _ => Err("what was signed is out of date: look at the clock".to_owned()),
     }

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Instant;
 
 use super::*;
@@ -65,6 +65,29 @@ async fn a_failure_keeps_what_is_good_and_is_told_when_nothing_is() {
     until("its time is over", || keeper.token().is_err());
     let problem = keeper.token().map(|token| token.token).expect_err("its time is over");
     assert_eq!(problem.to_string(), "no keys at try 2");
+}
+
+#[tokio::test]
+async fn a_token_that_has_grown_old_in_a_sleep_is_replaced_at_once() {
+    static SLEPT_MS: AtomicI64 = AtomicI64::new(0);
+    let signer = Fixed::new(3_600_000, |_| false);
+    let keeper = Keeper::start_by(Arc::clone(&signer) as _, || now_ms() + SLEPT_MS.load(Ordering::SeqCst));
+    keeper.ready().await.expect("there is a first one");
+    // Until another is signed, half an hour goes by for the thread; on the wall it is more than the whole.
+    SLEPT_MS.store(3_600_001, Ordering::SeqCst);
+    assert!(keeper.token().is_err(), "its time is over");
+    until("another is signed", || signer.signed() == 2);
+}
+
+#[tokio::test]
+async fn a_signer_with_a_defect_is_asked_again() {
+    let signer = Fixed::new(400, |number| {
+        assert_ne!(number, 2, "the test wants it so");
+        false
+    });
+    let keeper = Keeper::start(Arc::clone(&signer) as _);
+    keeper.ready().await.expect("there is a first one");
+    until("there is another", || keeper.token().is_ok_and(|token| token.token != "token-1"));
 }
 
 #[tokio::test]
