@@ -35,9 +35,12 @@ fn parked(position: u64, tries: u32) -> Delivery {
 #[derive(Default, Clone)]
 struct Table(BTreeMap<u64, (Timestamp, u32)>);
 
+/// Rows, and which positions behind a cursor have one.
+type Found = (Vec<Row>, Vec<(u8, u64)>);
+
 impl Table {
     /// What the statements find in it.
-    fn read(&self, wants: &[Want]) -> (Vec<Row>, Vec<(u8, u64)>) {
+    fn read(&self, wants: &[Want]) -> Found {
         let mut found = Vec::new();
         for want in wants {
             let mine = self.0.iter().filter(|(position, _)| placed(**position).partition == want.partition);
@@ -166,6 +169,31 @@ fn what_is_settled_while_rows_are_read_does_not_come_by_them() {
     assert_eq!(next(&mut state, &feed, 9, time(2_000)), [Delivery { tries: 2, ..first[1].clone() }]);
 }
 
+#[test]
+fn what_had_to_leave_memory_while_rows_behind_it_were_read_is_read_as_well() {
+    let (feed, mut state) = (Feed::default(), state());
+    let mut table = Table((1..=300).map(|position| (position * 2, (time(1_000 + position), 1))).collect());
+    page(&mut state, &table, time(9_999));
+    for delivery in next(&mut state, &feed, PAGE, time(9_999)) {
+        table.0.remove(&delivery.position.0);
+        state.settle(delivery.position.0);
+    }
+    let wants = state.begin_paging(time(9_999), Instant::now());
+    let (rows, ahead) = table.read(&wants);
+    // More than there is room for, and due before what is being read.
+    for position in 1_001..=1_600 {
+        table.0.insert(position * 2, (time(1), 1));
+        state.park(0, parked(position * 2, 1), time(1));
+    }
+    state.end_paging(&wants, rows, &ahead);
+    let mut come = BTreeSet::new();
+    for _ in 0..99 {
+        page(&mut state, &table, time(9_999));
+        come.extend(next(&mut state, &feed, 64, time(9_999)).iter().map(|delivery| delivery.position.0));
+    }
+    assert_eq!(come, table.0.into_keys().collect());
+}
+
 /// Numbers that look random, and are the same each time.
 struct Dice(u64);
 
@@ -176,84 +204,126 @@ impl Dice {
     }
 }
 
-/// Whatever is read while whatever is settled, put off, given back, redriven by others, or leased anew: each delivery comes until it is done,
+/// A role at work, by chance.
+struct Work {
+    dice: Dice,
+    state: State,
+    table: Table,
+    feed: Feed,
+    now: u64,
+    token: i64,
+    /// What is with a receiver.
+    out: BTreeMap<u64, Delivery>,
+    undone: BTreeSet<u64>,
+    /// What a statement under way has found.
+    reading: Option<(Vec<Want>, Found)>,
+}
+
+/// Events in the feed.
+const EVENTS: u64 = 2_000;
+
+impl Work {
+    fn new(seed: u64) -> Self {
+        let feed = Feed::default();
+        assert!(feed.append(1, (1..=EVENTS).map(placed).collect::<Vec<_>>().into_iter()));
+        let is_parked = |position: &u64| *position <= 1_500 && !position.is_multiple_of(3);
+        let table = (1..=EVENTS).filter(is_parked).map(|position| (position, (time(position / 9), 1))).collect();
+        Self {
+            dice: Dice(seed),
+            state: state(),
+            table: Table(table),
+            feed,
+            now: 0,
+            token: 1,
+            out: BTreeMap::new(),
+            undone: (1..=EVENTS).collect(),
+            reading: None,
+        }
+    }
+
+    fn receive(&mut self) {
+        for delivery in next(&mut self.state, &self.feed, 40, time(self.now)) {
+            let position = delivery.position.0;
+            assert!(self.undone.contains(&position), "{position} is done");
+            assert!(self.out.insert(position, delivery).is_none(), "{position} is with two");
+        }
+        self.now += self.dice.roll(2);
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..self.dice.roll(60) {
+            let Some((position, delivery)) = self.out.pop_first() else { return };
+            match self.dice.roll(8) {
+                0..=2 => {
+                    let (due, tries) = (time(self.now + self.dice.roll(300)), delivery.tries + 1);
+                    self.table.0.insert(position, (due, tries));
+                    self.state.settle(position);
+                    self.state.park(placed(position).partition, Delivery { tries, ..delivery }, due);
+                }
+                3 => self.state.give_back(&delivery),
+                _ => {
+                    self.table.0.remove(&position);
+                    self.undone.remove(&position);
+                    self.state.settle(position);
+                }
+            }
+        }
+    }
+
+    fn read(&mut self) {
+        match self.reading.take() {
+            None if self.state.runs_low(time(self.now), Instant::now()) => {
+                let wants = self.state.begin_paging(time(self.now), Instant::now());
+                let found = self.table.read(&wants);
+                self.reading = Some((wants, found));
+            }
+            None => {}
+            Some(_) if self.dice.roll(9) == 0 => self.state.give_up_paging(),
+            Some((wants, (rows, ahead))) => self.state.end_paging(&wants, rows, &ahead),
+        }
+    }
+
+    /// Another process parks something, and tells.
+    fn hear(&mut self) {
+        let position = EVENTS + 1 + self.dice.roll(100_000);
+        self.table.0.insert(position, (time(self.now), 0));
+        self.undone.insert(position);
+        self.state.park(placed(position).partition, parked(position, 0), time(self.now));
+    }
+
+    /// A partition is lost, and leased again.
+    fn lease_anew(&mut self) {
+        let partition = u8::try_from(self.dice.roll(PARTITIONS)).expect("few");
+        let is_in = |position: &u64| placed(*position).partition == partition;
+        let cursor = self.state.watermark(partition, |_| false);
+        self.out.retain(|position, _| !is_in(position));
+        self.token += 1;
+        self.state.take(partition, self.token, cursor, later());
+        // What was done behind the cursor comes again, as it always may.
+        self.undone.extend((cursor + 1..=EVENTS).filter(is_in));
+    }
+}
+
+/// Whatever is read while whatever is settled, put off, given back, parked by others, or leased anew: each delivery comes until it is done,
 /// and is with one receiver at a time.
 #[test]
 fn none_is_lost_and_none_is_with_two() {
     for seed in 0..30 {
-        let (mut dice, mut state, mut table) = (Dice(seed), state(), Table::default());
-        let feed = Feed::default();
-        assert!(feed.append(1, (1..=2_000).map(placed).collect::<Vec<_>>().into_iter()));
-        table.0.extend(
-            (1..=1_500).filter(|position| position % 3 > 0).map(|position| (position, (time(position / 9), 1))),
-        );
-        let mut undone: BTreeSet<u64> = (1..=2_000).collect();
-        let (mut out, mut reading, mut token, mut now) = (BTreeMap::new(), None, 1, 0);
-        for step in 0..60_000 {
-            assert!(step < 59_999, "seed {seed}: {} never come", undone.len());
-            if undone.is_empty() {
-                break;
-            }
-            match dice.roll(12) {
-                0..=4 => {
-                    for delivery in next(&mut state, &feed, 40, time(now)) {
-                        let position = delivery.position.0;
-                        assert!(undone.contains(&position), "seed {seed}: {position} is done");
-                        assert!(out.insert(position, delivery).is_none(), "seed {seed}: {position} is with two");
-                    }
-                    now += dice.roll(2);
-                }
-                5..=7 => {
-                    for _ in 0..dice.roll(60) {
-                        let Some((position, delivery)) = out.pop_first() else { break };
-                        match dice.roll(8) {
-                            0..=2 => {
-                                let (due, tries) = (time(now + dice.roll(300)), delivery.tries + 1);
-                                table.0.insert(position, (due, tries));
-                                state.settle(position);
-                                state.park(placed(position).partition, Delivery { tries, ..delivery }, due);
-                            }
-                            3 => {
-                                state.give_back(&delivery);
-                            }
-                            _ => {
-                                table.0.remove(&position);
-                                undone.remove(&position);
-                                state.settle(position);
-                            }
-                        }
-                    }
-                }
-                8 | 9 => match reading.take() {
-                    None if state.runs_low(time(now), Instant::now()) => {
-                        let wants = state.begin_paging(time(now), Instant::now());
-                        let found = table.read(&wants);
-                        reading = Some((wants, found));
-                    }
-                    None => {}
-                    Some((_, _)) if dice.roll(9) == 0 => state.give_up_paging(),
-                    Some((wants, (rows, ahead))) => state.end_paging(&wants, rows, &ahead),
-                },
-                10 if step < 10_000 => {
-                    // Another process parks something anew, and tells.
-                    let position = 2_001 + dice.roll(100_000);
-                    table.0.insert(position, (time(now), 0));
-                    undone.insert(position);
-                    state.park(placed(position).partition, parked(position, 0), time(now));
-                }
-                _ if step < 10_000 && dice.roll(200) == 0 => {
-                    // What has no row comes again by the feed, behind the cursor of the lease.
-                    let partition = u8::try_from(dice.roll(PARTITIONS)).expect("few");
-                    let cursor = state.watermark(partition, |_| false);
-                    out.retain(|position, _| placed(*position).partition != partition);
-                    token += 1;
-                    state.take(partition, token, cursor, later());
-                    // What was done behind the cursor comes again, as it always may.
-                    undone.extend((cursor + 1..=2_000).filter(|position| placed(*position).partition == partition));
-                }
+        let mut work = Work::new(seed);
+        for step in 0.. {
+            match work.dice.roll(12) {
+                0..=4 => work.receive(),
+                5..=7 => work.settle(),
+                8 | 9 => work.read(),
+                10 if step < 10_000 => work.hear(),
+                _ if step < 10_000 && work.dice.roll(200) == 0 => work.lease_anew(),
                 _ => {}
             }
-            assert!(held(&state) <= 2 * HELD_MAX, "seed {seed}");
+            assert!(held(&work.state) <= 2 * HELD_MAX, "seed {seed}");
+            if work.undone.is_empty() {
+                break;
+            }
+            assert!(step < 60_000, "seed {seed}: {} never come", work.undone.len());
         }
     }
 }
