@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::client;
-use crate::consumer::Consumer;
+use crate::consumer::{Consumer, Desk};
 use crate::error::OpenError;
 use crate::lag::Remote;
 use crate::options::Options;
@@ -68,8 +68,9 @@ impl KafkaBus {
         let (mut chairs, mut consumers) = (HashMap::new(), Vec::new());
         for role in roles.iter().copied().filter(|role| !role.reacts_to().is_empty()) {
             let seat = Arc::new(Seat::default());
-            let (read, publisher) = (topics.read_by(role), Arc::clone(&publisher));
-            consumers.push(Consumer::start(role, read, Arc::clone(&seat), publisher, options, &config)?);
+            let desk =
+                Desk { role, seat: Arc::clone(&seat), publisher: Arc::clone(&publisher), ledger: Arc::clone(&inner) };
+            consumers.push(Consumer::start(desk, topics.read_by(role), options, &config)?);
             chairs.insert(role, Chair { seat, ledger_first: AtomicBool::new(true) });
         }
         let remote = Remote::new(options.clone(), config, topics);
@@ -205,8 +206,14 @@ impl Bus for KafkaBus {
         let mut of_ledger = Vec::new();
         for delivery in deliveries {
             match self.chairs.get(&delivery.role) {
-                Some(chair) if chair.seat.state.lock().give_back(&delivery) => chair.seat.bell.notify_waiters(),
-                _ => of_ledger.push(delivery),
+                Some(chair) => {
+                    let is_ours_alone = chair.seat.state.lock().give_back(&delivery);
+                    chair.seat.bell.notify_waiters();
+                    if !is_ours_alone {
+                        of_ledger.push(delivery);
+                    }
+                }
+                None => of_ledger.push(delivery),
             }
         }
         if !of_ledger.is_empty() {

@@ -7,6 +7,7 @@ mod callbacks;
 mod intake;
 mod life;
 mod reader;
+mod reset;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,8 +16,10 @@ use std::time::{Duration, Instant};
 
 use ordermill_core::event::EventType;
 use ordermill_core::process::Role;
+use ordermill_ports::Bus;
 use ordermill_ports::damper::Damper;
 use parking_lot::Mutex;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -26,7 +29,7 @@ use crate::client::Context;
 use crate::error::OpenError;
 use crate::options::Options;
 use crate::publisher::KafkaPublisher;
-use crate::seat::{Alarm, Held, Place, Seat};
+use crate::seat::{Alarm, Held, Place, Seat, State};
 use crate::topics::Topic;
 use callbacks::Callbacks;
 
@@ -42,6 +45,15 @@ const AHEAD_OF_PARTITION_MAX: usize = 4 * 1024;
 /// At most so often it is told that messages of a topic cannot be read.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Whom a consumer reads for.
+pub(crate) struct Desk {
+    pub(crate) role: Role,
+    pub(crate) seat: Arc<Seat>,
+    pub(crate) publisher: Arc<KafkaPublisher>,
+    /// The bus of the ledger that all events are from.
+    pub(crate) ledger: Arc<dyn Bus>,
+}
+
 /// What the thread and the callbacks of one consumer work with.
 struct Shared {
     role: Role,
@@ -49,10 +61,12 @@ struct Shared {
     topics: Vec<Topic>,
     seat: Arc<Seat>,
     publisher: Arc<KafkaPublisher>,
+    ledger: Arc<dyn Bus>,
     runtime: Handle,
     stop: AtomicBool,
     context: Context,
     duplicates: metrics::Counter,
+    lost: metrics::Counter,
     poisoned: metrics::Counter,
     /// Of unreadable messages, by topic: whoever can write there could fill the log.
     complaints: Vec<Damper>,
@@ -79,10 +93,8 @@ pub(crate) struct Consumer {
 impl Consumer {
     /// Joins the role's group. Must be called within a runtime.
     pub(crate) fn start(
-        role: Role,
+        Desk { role, seat, publisher, ledger }: Desk,
         topics: Vec<Topic>,
-        seat: Arc<Seat>,
-        publisher: Arc<KafkaPublisher>,
         options: &Options,
         config: &ClientConfig,
     ) -> Result<Self, OpenError> {
@@ -98,10 +110,12 @@ impl Consumer {
             topics,
             seat,
             publisher,
+            ledger,
             runtime: Handle::current(),
             stop: AtomicBool::new(false),
             context: Context::new(options),
             duplicates: metrics::counter!("ordermill_kafka_duplicates_total", "role" => role.as_str()),
+            lost: metrics::counter!("ordermill_kafka_lost_messages_total", "role" => role.as_str()),
             poisoned: metrics::counter!("ordermill_kafka_unreadable_total", "role" => role.as_str()),
             failures: metrics::counter!("ordermill_kafka_reader_failures_total", "role" => role.as_str()),
             held: metrics::gauge!("ordermill_kafka_held", "role" => role.as_str()),
@@ -140,6 +154,8 @@ impl Drop for Consumer {
 fn configuration(role: Role, topics: &[Topic], options: &Options, config: &ClientConfig) -> ClientConfig {
     let mut config = config.clone();
     config
+        // It tells so, and no other way, that messages were deleted before we read them.
+        .set_log_level(RDKafkaLogLevel::Warning)
         .set("group.id", options.group(role.as_str()))
         // Divides each topic evenly. The cooperative one divides their sum, so that a process may get none of the only busy topic.
         .set("partition.assignment.strategy", "range")
@@ -201,6 +217,8 @@ impl Shared {
     /// Tells an operator of messages that hold the offsets of their partitions.
     fn tell_held(&self) {
         let mut state = self.seat.state.lock();
+        // Also where no message comes.
+        self.follow_history(&mut state);
         let (count, alarm) = (state.held(), state.alarm(Instant::now()));
         drop(state);
         self.held.set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
@@ -217,6 +235,31 @@ impl Shared {
             messages = count,
             why,
             "messages hold their partitions' offsets back"
+        );
+    }
+
+    /// Takes note of a ledger that has lost what it had answered.
+    fn follow_history(&self, state: &mut State) {
+        if state.is_another_history(self.ledger.history()) && self.context.may_tell("history") {
+            tracing::error!(
+                "the ledger has lost commits, and the broker holds that their deliveries are done: orders may wait for one; to have every \
+                 delivery looked at again, run all processes with bus = \"ledger\" for a while (docs/operations.md)"
+            );
+        }
+    }
+
+    /// The client goes on elsewhere in a partition than it was told to, as there is nothing any more.
+    fn tell_reset(&self, message: &str) {
+        let Some((topic, partition, offset)) = reset::of(message) else { return };
+        let Some(index) = self.topics.iter().position(|known| known.name == topic) else { return };
+        self.seat.state.lock().reset((index, partition), offset);
+        tracing::error!(
+            role = self.role.as_str(),
+            topic,
+            partition,
+            offset,
+            "the broker has deleted messages that the role has not read, and it goes on with the oldest that is there; the ledger has all \
+             of them: to have them looked at, run all processes with bus = \"ledger\" for a while (docs/operations.md)"
         );
     }
 

@@ -102,8 +102,8 @@ impl Remote {
     /// What waits in partitions that are not this process's.
     pub(crate) async fn backlog(&self, role: Role, seat: Option<&Seat>) -> Result<Backlog, BusError> {
         let topics = self.topics.read_by(role);
-        let all: i32 = topics.iter().map(|topic| self.options.partitions_of(topic.channel)).sum();
-        if seat.is_some_and(|seat| seat.state.lock().assigned() >= usize::try_from(all).unwrap_or(usize::MAX)) {
+        let asked_for = |topic: &Topic| usize::try_from(self.options.partitions_of(topic.channel)).unwrap_or(0);
+        if seat.is_some_and(|seat| seat.state.lock().has_all(topics.iter().map(asked_for))) {
             return Ok((0, None));
         }
         let mut probes = self.probes.lock().await;

@@ -105,6 +105,12 @@ pub(crate) struct State {
     is_assigned: bool,
     /// Whether the reader found no room, and is to be woken.
     wants_room: bool,
+    /// The history that the ledger tells.
+    history: u64,
+    /// How many partitions the topics have, where the client knows.
+    sizes: HashMap<usize, usize>,
+    /// Messages that the broker deleted before they were read, and nobody was told of yet.
+    lost: u64,
 }
 
 /// One role in this process.
@@ -228,16 +234,18 @@ impl State {
         self.from_ledger.extend(deliveries.iter().map(handed));
     }
 
-    /// Puts a delivery back. `false` when it is not of the broker's.
+    /// Puts a delivery back. `false` when it is the ledger's to put it back, too: where both handed it out, nobody knows whose it was.
     pub(crate) fn give_back(&mut self, delivery: &Delivery) -> bool {
         let name = Name::of(delivery);
+        let is_out = |from: &FromLedger| from.tries == delivery.tries && !from.is_settling;
+        let is_ledgers = self.from_ledger.get(&name).is_some_and(is_out);
         match self.entries.get_mut(&name) {
             Some(entry) if delivery.tries == 0 => {
                 if entry.stage == Stage::Handed {
                     entry.stage = Stage::Back;
                     self.back.push_back(name);
                 }
-                true
+                !is_ledgers
             }
             _ => false,
         }
@@ -311,6 +319,16 @@ impl State {
     /// Whether this event has reached the role in this process, or has been settled by it not long ago.
     pub(crate) fn knows(&self, position: u64) -> bool {
         self.recent.has(position) || self.entries.range(Name::all_at(position)).next().is_some()
+    }
+
+    /// The ledger tells this history. `true` when it is another than before: then what was settled may not be so any more, and when it
+    /// comes again it is no duplicate.
+    pub(crate) fn is_another_history(&mut self, history: u64) -> bool {
+        let is_another = std::mem::replace(&mut self.history, history) != history;
+        if is_another {
+            self.recent = Recent::default();
+        }
+        is_another
     }
 
     fn free(&self) -> usize {

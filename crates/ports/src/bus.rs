@@ -146,6 +146,11 @@ pub trait Bus: Send + Sync {
         false
     }
 
+    /// Which history the ledger tells: another number when it has lost commits that it had answered, as a standby may that takes over.
+    fn history(&self) -> u64 {
+        0
+    }
+
     /// Dead letters by id, beginning behind `after`.
     async fn dead_letters(&self, after: Option<u64>, limit: usize) -> Result<Vec<DeadLetter>, BusError>;
 

@@ -69,6 +69,10 @@ fn describe_roles() {
         "ordermill_kafka_reader_failures_total",
         "How often what reads for a role has failed, and begun anew. Should stay at 0."
     );
+    describe_counter!(
+        "ordermill_kafka_lost_messages_total",
+        "Messages that the broker deleted before a role read them. The ledger has their events."
+    );
     describe_counter!("ordermill_kafka_unreadable_total", "Messages that a role could not read and set aside.");
     describe_gauge!(
         "ordermill_kafka_connected",

@@ -41,6 +41,9 @@ impl ClientContext for Callbacks {
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         Context::tell(level, facility, message);
+        if facility == "OFFSET" {
+            self.0.tell_reset(message);
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -55,6 +58,8 @@ impl ClientContext for Callbacks {
         let mut state = shared.seat.state.lock();
         for (index, topic) in shared.topics.iter().enumerate() {
             let Some(found) = statistics.topics.get(&topic.name) else { continue };
+            let partitions = found.partitions.keys().filter(|partition| **partition >= 0).count();
+            state.has_partitions(index, partitions);
             for (partition, facts) in found.partitions.iter().filter(|(partition, _)| **partition >= 0) {
                 state.end((index, *partition), facts.hi_offset);
             }

@@ -53,6 +53,7 @@ impl Shared {
             // Of a partition that was revoked a moment ago.
             return 0;
         }
+        self.follow_history(&mut state);
         for Read { offset, what } in messages {
             match what {
                 What::Delivery(delivery) => match state.take(place, offset, delivery) {
@@ -71,7 +72,9 @@ impl Shared {
         if is_end_reached {
             state.end_reached(place);
         }
+        let lost = state.take_lost();
         drop(state);
+        self.lost.increment(lost);
         if new > 0 {
             self.seat.bell.notify_waiters();
         }

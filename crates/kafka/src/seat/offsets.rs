@@ -17,6 +17,8 @@ pub(super) struct Part {
     pub(super) end: i64,
     /// Whether everything that it held at some moment since the assignment was read.
     is_end_reached: bool,
+    /// Where it was to go on, and nothing was there any more.
+    reset_at: Option<i64>,
 }
 
 impl Part {
@@ -54,17 +56,49 @@ impl State {
         self.is_assigned && self.parts.values().all(|part| part.is_end_reached)
     }
 
+    /// How many partitions a topic has.
+    pub(crate) fn has_partitions(&mut self, topic: usize, count: usize) {
+        self.sizes.insert(topic, count);
+    }
+
+    /// Whether all partitions of the role's topics are this process's: of each so many at least, and as many as it is known to have.
+    pub(crate) fn has_all(&self, at_least: impl Iterator<Item = usize>) -> bool {
+        let size =
+            |(topic, at_least): (usize, usize)| self.sizes.get(&topic).map_or(at_least, |size| at_least.max(*size));
+        self.parts.len() >= at_least.enumerate().map(size).sum()
+    }
+
+    /// The messages of a partition from this offset on were deleted: up to the next one that comes.
+    pub(crate) fn reset(&mut self, place: Place, offset: i64) {
+        if let Some(part) = self.parts.get_mut(&place) {
+            part.reset_at = Some(offset);
+        }
+    }
+
+    /// How many messages were deleted, as far as nobody has asked yet.
+    pub(crate) const fn take_lost(&mut self) -> u64 {
+        std::mem::replace(&mut self.lost, 0)
+    }
+
+    /// A message was read.
+    fn advance(&mut self, place: Place, offset: i64) {
+        let Some(part) = self.parts.get_mut(&place) else { return };
+        part.next = Some(offset + 1);
+        // What was fetched before may come first. A topic that was made anew begins before, and has lost nothing that is known.
+        if let Some(reset_at) = part.reset_at.take_if(|reset_at| offset >= *reset_at) {
+            self.lost += u64::try_from(offset - reset_at).unwrap_or(0);
+        }
+    }
+
     /// Takes in a message that says nothing to the role.
     pub(crate) fn pass(&mut self, place: Place, offset: i64) {
-        if let Some(part) = self.parts.get_mut(&place) {
-            part.next = Some(offset + 1);
-        }
+        self.advance(place, offset);
     }
 
     /// Takes in a message that holds the offset until [`Self::settle_offset`].
     pub(crate) fn hold(&mut self, place: Place, offset: i64, held: Held) {
+        self.advance(place, offset);
         if let Some(part) = self.parts.get_mut(&place) {
-            part.next = Some(offset + 1);
             if held == Held::Newer && self.held.is_one_more(place) {
                 return;
             }

@@ -119,6 +119,57 @@ fn a_duplicate_beside_a_redriven_delivery_holds_nothing_back() {
 }
 
 #[test]
+fn what_both_have_handed_out_is_given_back_to_both() {
+    let mut state = state(&[5]);
+    state.handed_by_ledger(&[delivery(5, 0)]);
+    assert_eq!(state.hand_out(5).len(), 1);
+    let claim = state.claim(&delivery(5, 0));
+    assert_eq!(claim, Claim::Ledger);
+    state.not_settled(&delivery(5, 0), claim);
+    assert!(!state.give_back(&delivery(5, 0)), "the ledger hands it out again");
+    assert_eq!(state.hand_out(5), [delivery(5, 0)], "and so does the broker");
+    settle(&mut state, &delivery(5, 0));
+    assert!(state.give_back(&delivery(5, 0)), "the ledger has settled it");
+}
+
+#[test]
+fn what_was_settled_in_a_history_that_is_lost_is_no_duplicate() {
+    let mut state = state(&[1]);
+    assert!(!state.is_another_history(0));
+    state.hand_out(1);
+    settle(&mut state, &delivery(1, 0));
+    assert!(!state.take(A, 11, delivery(1, 0)), "it is settled");
+    assert!(state.is_another_history(1) && !state.is_another_history(1));
+    assert!(state.take(A, 12, delivery(1, 0)), "that was lost, and the relay has published it again");
+}
+
+#[test]
+fn messages_that_were_deleted_before_they_were_read_are_counted() {
+    let mut state = state(&[1]);
+    state.reset(A, 12);
+    state.pass(A, 11);
+    assert_eq!(state.take_lost(), 0, "it was fetched before");
+    assert!(state.take(A, 20, delivery(2, 0)));
+    state.hold(A, 31, Held::Aside(0));
+    assert_eq!((state.take_lost(), state.take_lost()), (8, 0), "and a gap behind it is none");
+    state.reset(B, 7);
+    state.pass(B, 0);
+    assert_eq!(state.take_lost(), 0, "a topic that was made anew");
+}
+
+#[test]
+fn whether_all_partitions_are_here_goes_by_what_there_is() {
+    let mut state = State::default();
+    state.assign([A, B]);
+    assert!(state.has_all([2].into_iter()) && state.has_all([1, 1].into_iter()));
+    assert!(!state.has_all([3].into_iter()));
+    state.has_partitions(0, 4);
+    assert!(!state.has_all([2].into_iter()), "somebody has given the topic more");
+    state.assign([(0, 2), (0, 3)]);
+    assert!(state.has_all([2].into_iter()));
+}
+
+#[test]
 fn duplicates_are_dropped() {
     let mut state = state(&[1]);
     assert!(!state.take(A, 11, delivery(1, 0)), "it waits");

@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ordermill_core::channel;
 use ordermill_core::id::OrderId;
 use ordermill_core::process::Role;
 use ordermill_ports::conformance::Settings;
 use ordermill_ports::{Bus as _, Delivery, Ledger as _, Position, Source, Submission};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use tokio::time::{Instant, sleep};
@@ -29,8 +32,12 @@ const OF_ORDER: u64 = 10;
 
 /// As the relay would publish them: so many events in each partition of `order_queue`.
 async fn publish(place: &Place, partitions: i32, count: u64) -> BTreeSet<Position> {
-    let producer: FutureProducer =
-        place.client().set("linger.ms", "20").set("acks", "all").create().expect("a sound configuration");
+    let producer: FutureProducer = place
+        .client()
+        .set("linger.ms", "20")
+        .set("enable.idempotence", "true")
+        .create()
+        .expect("a sound configuration");
     let (topic, mut sent, mut positions) = (place.topic("order_queue"), Vec::new(), BTreeSet::new());
     for (partition, index) in (0..partitions).flat_map(|partition| (0..count).map(move |index| (partition, index))) {
         let position = (u64::from(partition.unsigned_abs()) + 1) * STRIDE + index;
@@ -201,5 +208,40 @@ async fn a_rebalance_amid_a_backlog_repeats_only_what_was_in_hand() {
     second.close().await;
     until("the first has everything again", || first.bus.partitions(ROLE) == all && first.bus.is_caught_up()).await;
     assert_eq!(first.receive(ROLE, Duration::from_millis(500)).await, [], "what was settled does not come again");
+    first.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lag_counts_all_partitions_of_topics_that_have_more_than_asked_for() {
+    const ORDERS: u64 = 20;
+    let place = Place::new();
+    let admin: AdminClient<DefaultClientContext> = place.client().create().expect("a sound configuration");
+    let names: Vec<String> = channel::TABLE.iter().map(|channel| place.topic(channel.name)).collect();
+    let topics = names.iter().map(|name| NewTopic::new(name, 2, TopicReplication::Fixed(1)));
+    let topics: Vec<NewTopic<'_>> = topics.collect();
+    let made = admin.create_topics(&topics, &AdminOptions::new()).await.expect("the broker answers");
+    assert!(made.iter().all(Result::is_ok), "{made:?}");
+    let settings = Settings::default();
+    let first = Process::start(&place, &settings, &[ROLE], true).await;
+    let second = Process::start(&place, &settings, &[ROLE], false).await;
+    until("they share the topics", || [&first, &second].iter().all(|process| process.bus.partitions(ROLE) > 0)).await;
+    let shop = first.shop(&settings).await;
+    shop.sell("apple", 100).await;
+    for _ in 0..ORDERS {
+        shop.place(&[("apple", 1)]).await;
+    }
+    // Nobody deals with them.
+    for process in [&first, &second] {
+        let deadline = Instant::now() + SOON;
+        loop {
+            let lag = process.bus.lag(ROLE).await.expect("the broker answers");
+            if lag.events == ORDERS {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{lag:?}");
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+    second.close().await;
     first.close().await;
 }

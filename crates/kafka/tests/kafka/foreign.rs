@@ -7,16 +7,16 @@ use ordermill_core::process::Role;
 use ordermill_ports::Delivery;
 use ordermill_ports::conformance::Settings;
 use ordermill_ports::conformance::shop::Shop;
-use rdkafka::Message as _;
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::{Message as _, Offset, TopicPartitionList};
 use tokio::time::Instant;
 
 use super::ears;
 use super::messages::{header, read, text};
-use super::stuck::set;
-use crate::support::process::{Process, SOON};
+use super::stuck::{messages, set};
+use crate::support::process::{Process, SOON, until_published};
 use crate::support::{Place, raw};
 
 const ROLE: Role = Role::Payments;
@@ -139,4 +139,34 @@ async fn packing_of(place: &Place, topic: &str) -> String {
     let found = admin.describe_configs(&topic, &AdminOptions::new()).await.expect("the broker answers").remove(0);
     let found = found.expect("we may look at it");
     found.get("compression.type").and_then(|entry| entry.value.clone()).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_deleted_before_it_was_read_is_told_of() {
+    let place = Place::new();
+    ears::listen();
+    let (process, shop) = opened(&place).await;
+    an_order_goes_on(&process, &shop).await;
+    process.close().await;
+    let settings = Settings::default();
+    let without_role = Process::start(&place, &settings, &[], true).await;
+    let shop = without_role.shop(&settings).await;
+    for _ in 0..3 {
+        shop.place(&[("apple", 1)]).await;
+    }
+    until_published(&without_role.store).await;
+    without_role.close().await;
+    let topic = place.topic("order_queue");
+    let admin: AdminClient<DefaultClientContext> = place.client().create().expect("a sound configuration");
+    let mut deleted = TopicPartitionList::new();
+    // All but the last.
+    let last = messages(&place, &topic) - 1;
+    deleted.add_partition_offset(&topic, 0, Offset::Offset(last)).expect("a sound offset");
+    admin.delete_records(&deleted, &AdminOptions::new()).await.expect("the broker does it");
+    let process = Process::start(&place, &settings, &[ROLE], true).await;
+    assert!(last > 1, "one at least was not read");
+    process.receive_many(ROLE, 1).await;
+    let told = ears::told(&["has deleted messages that the role has not read", &topic, "partition=0 offset=1"]);
+    assert_eq!(told.len(), 1, "{told:?}");
+    process.close().await;
 }

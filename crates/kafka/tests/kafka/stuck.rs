@@ -35,7 +35,7 @@ fn count(place: &Place, topic: &str) -> Option<i64> {
     consumer.fetch_watermarks(topic, 0, Duration::from_secs(10)).ok().map(|ends| ends.1)
 }
 
-fn messages(place: &Place, topic: &str) -> i64 {
+pub fn messages(place: &Place, topic: &str) -> i64 {
     count(place, topic).expect("the broker answers")
 }
 

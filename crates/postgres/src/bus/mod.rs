@@ -20,7 +20,7 @@ mod read;
 pub(crate) mod settle;
 mod state;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ordermill_core::channel;
@@ -67,6 +67,8 @@ pub(crate) struct Bus {
     /// The newest events.
     pub(crate) feed: Feed,
     seats: [Seat; Role::ALL.len()],
+    /// How often the server has lost commits that this process knew of.
+    pub(crate) history: AtomicU64,
 }
 
 /// The event types that reach a role from here, one bit each.
@@ -94,7 +96,8 @@ impl Bus {
                 is_left: AtomicBool::new(false),
             }
         };
-        Self { process: Uuid::now_v7(), lease: options.lease, feed: Feed::default(), seats: Role::ALL.map(seat) }
+        let (process, seats, history) = (Uuid::now_v7(), Role::ALL.map(seat), AtomicU64::default());
+        Self { process, lease: options.lease, feed: Feed::default(), seats, history }
     }
 
     fn seat(&self, role: Role) -> &Seat {
@@ -115,6 +118,8 @@ impl Bus {
     /// The server has lost commits that this process knows of: what it holds in memory is of another history. Leases are taken anew when they
     /// are over, with the cursors that the server has.
     pub(crate) fn start_over(&self, head: u64) {
+        // First, so that whoever is handed an event of the new history knows of it.
+        self.history.fetch_add(1, Ordering::AcqRel);
         for seat in &self.seats {
             let mut state = seat.state.lock();
             (0..PARTITIONS).for_each(|partition| state.lose(partition));

@@ -85,6 +85,10 @@ impl Bus for PgLedger {
         }
     }
 
+    fn history(&self) -> u64 {
+        self.shared.bus.history.load(Ordering::Acquire)
+    }
+
     async fn dead_letters(&self, after: Option<u64>, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
         Ok(dead_letters::list(&self.shared, after, limit).await?)
     }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use ordermill_core::event::{Recorded, Subject};
 use ordermill_core::process::Role;
-use ordermill_ports::Submission;
 use ordermill_ports::bus::{Delivery, Settlement};
 use ordermill_ports::conformance::shop::Shop;
 use ordermill_ports::queries::{Committed, Position};
+use ordermill_ports::{Bus as _, Submission};
 use ordermill_postgres::Options;
 use tokio::time::Instant;
 
@@ -91,6 +91,7 @@ async fn new_events_arrive(say: Say) {
         found.extend(deliveries.into_iter().map(|delivery| delivery.subject));
     }
     assert_eq!(found, orders, "what this server has, and nothing of {lost:?}");
+    assert_eq!((first.ledger().history(), second.ledger().history()), (1, 0), "whoever knew of them says so");
 }
 
 #[tokio::test(flavor = "multi_thread")]
