@@ -95,8 +95,10 @@ async fn declare_in(
     tx: &deadpool_postgres::Transaction<'_>,
     setups: &[Setup],
 ) -> Result<Option<Disagreement>, StoreError> {
-    // Who has said so and is no member yet is about to be, or has died at its start.
-    let sql = "LOCK TABLE setups IN SHARE ROW EXCLUSIVE MODE;
+    // Should a crash of the server undo it, the processes there start anew as well. Who has said so and is no member yet is about to be, or
+    // has died at its start.
+    let sql = "SET LOCAL synchronous_commit TO off;
+               LOCK TABLE setups IN SHARE ROW EXCLUSIVE MODE;
                DELETE FROM setups AS s WHERE since < clock_timestamp() - interval '1 minute'
                AND NOT EXISTS (SELECT FROM members AS m WHERE m.role = s.role AND m.process = s.process)";
     tx.batch_execute(sql).await?;
@@ -139,9 +141,12 @@ impl Setup {
 /// Lets others start in another way. What is left behind is forgotten with the lease.
 pub(crate) async fn forget(shared: &Shared) {
     let forget = async {
-        let client = shared.pool.writer().await?;
-        let deleted = client.execute("DELETE FROM setups WHERE process = $1", &[&shared.bus.process]).await?;
-        Ok::<u64, StoreError>(deleted)
+        let mut client = shared.pool.writer().await?;
+        let tx = client.transaction().await?;
+        tx.batch_execute("SET LOCAL synchronous_commit TO off").await?;
+        tx.execute("DELETE FROM setups WHERE process = $1", &[&shared.bus.process]).await?;
+        tx.commit().await?;
+        Ok::<(), StoreError>(())
     };
     // One that was not reached knows of a lease that ends.
     let _ = tokio::time::timeout(FORGET_MAX, forget).await;

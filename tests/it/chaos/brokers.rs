@@ -62,9 +62,9 @@ async fn place(front: &Shop, name: &str) -> Order {
 }
 
 /// A process with a role that needs the broker, where there is none: port 1 of the loopback has no server.
-fn without_broker(plant: &Plant) -> JoinHandle<Output> {
+fn without_broker(plant: &Plant, bus: String) -> JoinHandle<Output> {
     let mut program = plant.program();
-    program.env("ORDERMILL_BUS", "kafka://127.0.0.1:1");
+    program.env("ORDERMILL_BUS", bus);
     program.args(["serve", "--listen", "127.0.0.1:0", "--role", "inventory", "--data"]).arg(plant.folder("another"));
     spawn_blocking(move || program.output().unwrap())
 }
@@ -85,8 +85,9 @@ fn assert_did_not_start(output: &Output) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_broker_may_be_killed_and_orders_are_taken_all_the_while() {
     let mut broker = block_in_place(Cluster::single);
-    let plant = Plant::start_fed(&[], &line(&fresh_bus(&broker.brokers(), ALONE))).await;
-    let another = without_broker(&plant);
+    let bus = fresh_bus(&broker.brokers(), ALONE);
+    let plant = Plant::start_fed(&[], &line(&bus)).await;
+    let another = without_broker(&plant, bus.replace(&broker.brokers(), "127.0.0.1:1"));
     let load = Load::start(&plant.fronts(), CLIENTS, 5_000);
     let mut more = Vec::new();
     load.after_more(25).await;
