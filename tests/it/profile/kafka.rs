@@ -13,11 +13,11 @@ pub use server::{Server as Postgres, SmallDisk};
 #[expect(dead_code, reason = "the tests of the backend do more with it")]
 #[path = "../../../crates/kafka/tests/support/server.rs"]
 mod broker;
+#[path = "database.rs"]
+mod database;
 #[expect(dead_code, reason = "the tests of its own profile do more with it")]
 #[path = "../../../crates/postgres/tests/support/server.rs"]
 mod server;
-#[path = "database.rs"]
-mod database;
 
 /// The processes of the layout in docs/operations.md: their names, and what `--role` is given. The till feeds the broker as well.
 pub const LAYOUT: [(&str, &[&str]); 3] = [

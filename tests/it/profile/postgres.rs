@@ -8,10 +8,10 @@ pub use database::{connect, execute};
 use server::Server;
 pub use server::{Server as Postgres, SmallDisk};
 
-#[path = "../../../crates/postgres/tests/support/server.rs"]
-mod server;
 #[path = "database.rs"]
 mod database;
+#[path = "../../../crates/postgres/tests/support/server.rs"]
+mod server;
 
 /// The processes of the layout in docs/operations.md: their names, and what `--role` is given.
 pub const LAYOUT: [(&str, &[&str]); 3] = [
