@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use ordermill_core::Timestamp;
 use ordermill_core::event::{EventType, Subject};
+use ordermill_core::limits::PAGE_ENTRIES_MAX;
 use ordermill_core::process::Role;
 use thiserror::Error;
 
@@ -160,4 +161,23 @@ pub trait Bus: Send + Sync {
 
     /// How far a role is behind.
     async fn lag(&self, role: Role) -> Result<Lag, BusError>;
+}
+
+/// Walks over the dead letters, oldest first: about so many at the most, as whole pages are read.
+///
+/// # Errors
+/// [`BusError`] when they cannot be read.
+pub async fn each_dead_letter(
+    bus: &dyn Bus,
+    max: usize,
+    mut see: impl FnMut(&DeadLetter) + Send,
+) -> Result<(), BusError> {
+    let (mut after, mut seen) = (None, 0);
+    while seen < max {
+        let page = bus.dead_letters(after, PAGE_ENTRIES_MAX).await?;
+        let Some(last) = page.last() else { break };
+        (after, seen) = (Some(last.id), seen + page.len());
+        page.iter().for_each(&mut see);
+    }
+    Ok(())
 }

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ordermill_core::limits::PAGE_ENTRIES_MAX;
 use ordermill_core::process::Role;
 use ordermill_ports::Bus;
-use ordermill_ports::bus::BusError;
+use ordermill_ports::bus::{BusError, each_dead_letter};
 use tokio::sync::watch;
 
 use crate::Parts;
@@ -68,15 +67,6 @@ async fn tell_what_waits_for_people(parts: &Parts) {
 
 async fn dead_letters(bus: &dyn Bus) -> Result<BTreeMap<Role, u32>, BusError> {
     let mut counts = BTreeMap::new();
-    let (mut after, mut counted) = (None, 0);
-    while counted < DEAD_LETTERS_MAX {
-        let page = bus.dead_letters(after, PAGE_ENTRIES_MAX).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.id);
-        counted += page.len();
-        for letter in &page {
-            *counts.entry(letter.delivery.role).or_insert(0) += 1;
-        }
-    }
+    each_dead_letter(bus, DEAD_LETTERS_MAX, |letter| *counts.entry(letter.delivery.role).or_insert(0) += 1).await?;
     Ok(counts)
 }

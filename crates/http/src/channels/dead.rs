@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ordermill_core::channel::{self, Channel};
 use ordermill_core::limits::PAGE_ENTRIES_MAX;
-use ordermill_ports::bus::{BusError, DeadLetter};
+use ordermill_ports::bus::{BusError, DeadLetter, each_dead_letter};
 use ordermill_ports::queries::{Committed, QueryError};
 use ordermill_ports::{Bus, Position};
 use serde::{Serialize, Serializer};
@@ -30,17 +30,12 @@ fn is_on(letter: &DeadLetter, channel: &Channel) -> bool {
 /// How many there are of each channel, among the first that one request looks at.
 pub(super) async fn counts(bus: &dyn Bus) -> Result<BTreeMap<&'static str, usize>, BusError> {
     let mut counts = BTreeMap::new();
-    let (mut after, mut looked_at) = (0, 0);
-    while looked_at < SCAN_EVENTS_MAX {
-        let batch = bus.dead_letters(Some(after), PAGE_ENTRIES_MAX).await?;
-        let Some(last) = batch.last() else { break };
-        (after, looked_at) = (last.id, looked_at + batch.len());
-        for letter in &batch {
-            for channel in channel::TABLE.iter().filter(|channel| is_on(letter, channel)) {
-                *counts.entry(channel.name).or_insert(0) += 1;
-            }
+    let count = |letter: &DeadLetter| {
+        for channel in channel::TABLE.iter().filter(|channel| is_on(letter, channel)) {
+            *counts.entry(channel.name).or_insert(0) += 1;
         }
-    }
+    };
+    each_dead_letter(bus, SCAN_EVENTS_MAX, count).await?;
     Ok(counts)
 }
 
