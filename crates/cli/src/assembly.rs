@@ -201,7 +201,7 @@ async fn open(config: &Config) -> Result<(Parts, Arc<dyn Queries>)> {
         payments: payments.await??,
         mailer: Arc::new(Metered::mailer(mailer)),
         objects: Arc::new(Metered::objects(objects)),
-        clock,
+        clock: store.clock,
         random: Arc::new(SystemRandom::default()),
         templates: Arc::new(load_templates(config)?),
         publisher: store.publisher,

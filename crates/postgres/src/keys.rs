@@ -16,7 +16,7 @@ const BATCH: u64 = 1_000;
 /// Of several processes each passes over what another is at. A key counts beyond its time while its order is undecided.
 const SWEEP: &str = "DELETE FROM idempotency WHERE key IN (
     SELECT key FROM idempotency AS i
-    WHERE expires_at <= coalesce($1::timestamptz, statement_timestamp()) AND NOT EXISTS (
+    WHERE expires_at <= $1 AND NOT EXISTS (
         SELECT FROM orders AS o WHERE o.id = i.order_id AND o.status IN ('placed', 'authorized', 'reserved'))
     ORDER BY expires_at LIMIT 1000 FOR UPDATE OF i SKIP LOCKED)";
 
@@ -37,7 +37,7 @@ pub(crate) async fn sweep(shared: Arc<Shared>) {
 async fn sweep_once(shared: &Shared) -> Result<(), StoreError> {
     while !shared.is_closing() {
         let client = shared.pool.client().await?;
-        if execute(&client, SWEEP, &[&shared.key_time()]).await? < BATCH {
+        if execute(&client, SWEEP, &[&shared.now()]).await? < BATCH {
             return Ok(());
         }
     }

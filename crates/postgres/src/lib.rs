@@ -20,6 +20,7 @@ mod admission;
 mod advice;
 mod bus;
 mod cache;
+mod clock;
 mod codec;
 mod connect;
 mod error;
@@ -51,6 +52,7 @@ pub use setup::{Disagreement, Setup};
 pub use snapshot::Snapshot;
 
 use ordermill_core::process::Role;
+use ordermill_ports::Clock;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -86,6 +88,7 @@ impl PgLedger {
             migrate::migrate(&mut client, &options.schema).await?;
         }
         let shared = Arc::new(Shared::new(&options, pool));
+        shared.clock.read(shared.pool.writer().await?.as_ref()).await?;
         submit::count_undecided(&shared).await?;
         let ended = watch::Sender::new(false);
         let end = ended.subscribe();
@@ -100,6 +103,13 @@ impl PgLedger {
     pub fn for_callers(&self) -> Arc<Self> {
         let (shared, open) = (Arc::clone(&self.shared), Arc::clone(&self.open));
         Arc::new(Self { shared, end: self.end.clone(), is_for_callers: true, open })
+    }
+
+    /// The time that everything in the ledger goes by: the server's, which is one for all its processes. Only a clock that is set by hand is
+    /// what it was.
+    #[must_use]
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.shared.clock) as _
     }
 
     /// Says how this process runs its roles, before it does. Waits, for as long as a lease lasts, while others run one in another way: they may

@@ -105,6 +105,8 @@ fn announce(shared: &Shared, events: &[Entry]) {
 /// What there is to do on the connection.
 #[derive(Debug, Default)]
 struct News {
+    /// The server's is to be read again.
+    clock: AtomicBool,
     feed: AtomicBool,
     leases: AtomicBool,
     redriven: AtomicBool,
@@ -287,7 +289,7 @@ async fn serve(shared: &Arc<Shared>) -> Result<(), StoreError> {
     let news = &shared.notify.news;
     let mut checked = CHECKED;
     // Whatever was told while nobody listened.
-    for flag in [&news.feed, &news.leases, &news.redriven] {
+    for flag in [&news.clock, &news.feed, &news.leases, &news.redriven] {
         flag.store(true, Ordering::Release);
     }
     // Told or not, leases are renewed in time.
@@ -298,6 +300,9 @@ async fn serve(shared: &Arc<Shared>) -> Result<(), StoreError> {
             // Before a cursor is written: it may be one of commits that the server has lost.
             if news.feed.swap(false, Ordering::AcqRel) {
                 read_on(shared, &client, std::mem::replace(&mut checked, 1)).await?;
+            }
+            if news.clock.swap(false, Ordering::AcqRel) {
+                shared.clock.read(&client).await?;
             }
             if news.leases.swap(false, Ordering::AcqRel) {
                 bus::lease::pass(shared, &mut client).await?;
@@ -315,8 +320,9 @@ async fn serve(shared: &Arc<Shared>) -> Result<(), StoreError> {
             biased;
             _ = &mut ended => return Err(StoreError::Closed),
             _ = renewal.tick() => {
-                news.leases.store(true, Ordering::Release);
-                news.redriven.store(true, Ordering::Release);
+                for flag in [&news.clock, &news.leases, &news.redriven] {
+                    flag.store(true, Ordering::Release);
+                }
             }
             () = news.bell.notified() => {}
             () = sleep(shared.notify.poll) => news.feed.store(true, Ordering::Release),

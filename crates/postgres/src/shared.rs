@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::admission::Admission;
 use crate::cache::Orders;
+use crate::clock::ServerClock;
 use crate::connect::Pool;
 use crate::health::Health;
 use crate::lanes::Lanes;
@@ -20,7 +21,7 @@ use crate::{bus, notify};
 pub(crate) struct Shared {
     pub(crate) schema: String,
     pub(crate) policy: Policy,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<ServerClock>,
     pub(crate) pool: Pool,
     pub(crate) lanes: Lanes,
     pub(crate) admission: Admission,
@@ -37,7 +38,7 @@ impl Shared {
         Self {
             schema: options.schema.clone(),
             policy: options.policy.clone(),
-            clock: Arc::clone(&options.clock),
+            clock: Arc::new(ServerClock::new(Arc::clone(&options.clock))),
             pool,
             lanes: Lanes::default(),
             admission: Admission::new(options.undecided_max),
@@ -54,11 +55,6 @@ impl Shared {
     pub(crate) fn now(&self) -> Timestamp {
         let now = self.clock.now();
         Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
-    }
-
-    /// The time that idempotency keys live by; `None` = the server's, which is one for all processes.
-    pub(crate) fn key_time(&self) -> Option<Timestamp> {
-        (!self.clock.is_of_the_day()).then(|| self.now())
     }
 
     /// Whether the ledger takes nothing more.

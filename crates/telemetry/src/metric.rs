@@ -39,6 +39,11 @@ fn describe_orders() {
         "Inputs that wait for the ledger's writer, by source."
     );
     describe_counter!("ordermill_commit_failures_total", "Commits that failed; nothing of them was kept.");
+    describe_gauge!(
+        "ordermill_ledger_clock_offset_seconds",
+        Unit::Seconds,
+        "How far this machine's clock is ahead of the ledger's server; less than nothing where it is behind."
+    );
     describe_histogram!("ordermill_commit_inputs", Unit::Count, "Inputs that shared one commit.");
     describe_histogram!("ordermill_commit_seconds", Unit::Seconds, "Time of one commit, until it was durable.");
 }

@@ -24,10 +24,10 @@ pub(super) async fn open(config: &Config, url: &str, ledger: Arc<PgLedger>) -> R
         false => KafkaPublisher::connect(options.clone()).await?,
     };
     let (inner, queries) = (Arc::clone(&ledger) as Arc<dyn Bus>, Arc::clone(&ledger) as Arc<dyn Queries>);
-    let callers = ledger.for_callers();
+    let (callers, clock) = (ledger.for_callers(), ledger.clock());
     let bus = KafkaBus::open(&options, inner, Arc::clone(&queries), Arc::clone(&publisher), roles).await?;
     let ledger = KafkaLedger::new(ledger as Arc<dyn Ledger>, Arc::clone(&bus));
-    Ok(Store { ledger, queries, callers, bus, publisher: Some(publisher) })
+    Ok(Store { ledger, queries, callers, bus, publisher: Some(publisher), clock })
 }
 
 /// How the configuration has it opened.

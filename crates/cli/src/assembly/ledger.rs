@@ -21,6 +21,8 @@ pub(super) struct Store {
     pub(super) bus: Arc<dyn Bus>,
     /// The broker that carries its events, where one does.
     pub(super) publisher: Option<Arc<dyn Publisher>>,
+    /// The time that it goes by.
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 /// Opens it.
@@ -38,14 +40,17 @@ pub(super) async fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Stor
     Ok(match &config.ledger {
         config::Ledger::Sqlite(path) => {
             let options = sqlite::Options { policy, undecided_max, ..sqlite::Options::new(path, Arc::clone(clock)) };
-            in_parts(sqlite::SqliteLedger::open(options)?)
+            in_parts(sqlite::SqliteLedger::open(options)?, clock)
         }
-        config::Ledger::Memory => in_parts(memory::MemoryLedger::new(policy, Arc::clone(clock), undecided_max)),
+        config::Ledger::Memory => in_parts(memory::MemoryLedger::new(policy, Arc::clone(clock), undecided_max), clock),
         #[cfg(feature = "postgres")]
         config::Ledger::Postgres(url) => {
             let ledger = super::postgres::open(config, url, clock).await?;
             match &config.bus {
-                config::Bus::Ledger => Store { callers: ledger.for_callers(), ..in_parts(ledger) },
+                config::Bus::Ledger => {
+                    let clock = ledger.clock();
+                    Store { callers: ledger.for_callers(), ..in_parts(ledger, &clock) }
+                }
                 #[cfg(feature = "kafka")]
                 config::Bus::Kafka(broker) => super::kafka::open(config, broker, ledger).await?,
             }
@@ -77,12 +82,13 @@ pub(super) fn check(config: &Config) -> Result<(), BadOption> {
     }
 }
 
-fn in_parts<L: Ledger + Queries + Bus + 'static>(ledger: Arc<L>) -> Store {
+fn in_parts<L: Ledger + Queries + Bus + 'static>(ledger: Arc<L>, clock: &Arc<dyn Clock>) -> Store {
     Store {
         ledger: Arc::clone(&ledger) as _,
         queries: Arc::clone(&ledger) as _,
         callers: Arc::clone(&ledger) as _,
         bus: ledger,
         publisher: None,
+        clock: Arc::clone(clock),
     }
 }

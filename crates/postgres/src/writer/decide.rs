@@ -44,7 +44,7 @@ pub(crate) enum Planned {
 pub(crate) struct Batch<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) overlay: Overlay,
-    /// This machine's time, read behind the locks.
+    /// The time, read behind the locks.
     pub(crate) clock: Timestamp,
     /// When the input is decided that is being decided.
     pub(crate) now: Timestamp,
@@ -68,10 +68,7 @@ impl Batch<'_> {
             None => self.stage(decision, input),
         };
         // Also with a replay: a key that came with a known order reference is used from then on.
-        if let Some((key, mut record)) = record {
-            if let Some(at) = self.overlay.keys_at {
-                record.expires_at = at.saturating_add(self.policy.idempotency_ttl).unwrap_or(Timestamp::MAX);
-            }
+        if let Some((key, record)) = record {
             self.overlay.new_keys.push((key.clone(), record.clone()));
             self.overlay.keys.insert(key, record);
         }
@@ -81,8 +78,8 @@ impl Batch<'_> {
         planned
     }
 
-    /// The time of the decision: never before what was decided about the same subject, whatever the clocks of the machines say. What else is
-    /// in the transaction keeps its own time: a clock that is ahead is catching otherwise, from one order to all.
+    /// The time of the decision: never before what was decided about the same subject, whatever the clock says. What else is in the
+    /// transaction keeps its own time: a time ahead is catching otherwise, from one order to all.
     fn time_of(&self, input: &Input) -> Timestamp {
         let order = input.body.order_id().and_then(|id| Some(self.overlay.staged_order(id)?.updated_at));
         let parcel = match &input.body {

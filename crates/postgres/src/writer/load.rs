@@ -74,8 +74,7 @@ pub(crate) async fn load(
     put(&mut overlay.records, record_ids, records, &mut overlay.broken, |id| Subject::Record(*id));
     add_stock(&mut overlay, &first_stock, &stock)?;
     add_refs(&mut overlay, &refs)?;
-    overlay.keys_at = keys.first().map(|row| get(row, 0)).transpose()?;
-    let keys = keys.iter().filter_map(|row| found_key(row).transpose()).collect::<Result<Vec<_>, _>>()?;
+    let keys = keys.iter().map(found_key).collect::<Result<Vec<_>, _>>()?;
     load_rest(shared, tx, inputs, wants, &keys, &mut overlay).await?;
     add_keys(&mut overlay, keys);
     Ok(overlay)
@@ -89,10 +88,8 @@ struct FoundKey {
     is_in_time: bool,
 }
 
-/// The key of a row; none where no key was found.
-fn found_key(row: &Row) -> Result<Option<FoundKey>, StoreError> {
-    let Some(key) = get::<Option<&str>>(row, 1)? else { return Ok(None) };
-    Ok(Some(FoundKey { key: parse_id(key)?, record: key_record(row, 2)?, is_in_time: get(row, 5)? }))
+fn found_key(row: &Row) -> Result<FoundKey, StoreError> {
+    Ok(FoundKey { key: parse_id(get(row, 0)?)?, record: key_record(row, 1)?, is_in_time: get(row, 4)? })
 }
 
 /// The orders that the cache knows, of those that are looked at.
@@ -181,9 +178,8 @@ pub(super) const STATEMENTS: [&str; 9] = [
     LOCK_STOCK,
 ];
 
-/// Keys live by the server's clock: those of machines may be ahead or behind. There is a row, with the time, also where there is no key.
-const SELECT_KEYS: &str = "SELECT t.now, k.key, k.fingerprint, k.answer, k.expires_at, k.expires_at > t.now
-    FROM (SELECT coalesce($2::timestamptz, statement_timestamp()) AS now) AS t LEFT JOIN idempotency AS k ON k.key = ANY($1)";
+const SELECT_KEYS: &str =
+    "SELECT key, fingerprint, answer, expires_at, expires_at > $2 FROM idempotency WHERE key = ANY($1)";
 const SELECT_REFS: &str = "SELECT ref, order_id, fingerprint FROM order_refs WHERE ref = ANY($1)";
 const LOCK_ORDERS: &str = "SELECT id, version FROM orders WHERE id = ANY($1) ORDER BY id FOR UPDATE";
 const LOCK_RECORDS: &str = "SELECT id FROM records WHERE id = ANY($1) ORDER BY id FOR UPDATE";
@@ -206,7 +202,7 @@ async fn lock_texts(tx: &Tx, sql: &str, ids: Vec<&str>) -> Result<Vec<Row>, Stor
 
 async fn keys(shared: &Shared, tx: &Tx, wants: &Wants) -> Result<Vec<Row>, StoreError> {
     let keys: Vec<&str> = wants.keys.iter().map(|key| key.as_str()).collect();
-    if keys.is_empty() { Ok(Vec::new()) } else { rows(tx, SELECT_KEYS, &[&keys, &shared.key_time()]).await }
+    if keys.is_empty() { Ok(Vec::new()) } else { rows(tx, SELECT_KEYS, &[&keys, &shared.now()]).await }
 }
 
 async fn refs(tx: &Tx, wants: &Wants) -> Result<Vec<Row>, StoreError> {

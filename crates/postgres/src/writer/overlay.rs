@@ -91,8 +91,6 @@ pub(crate) struct Overlay {
     pub(crate) new_refs: Vec<(OrderRef, RefRecord)>,
     /// Keys stored by this transaction.
     pub(crate) new_keys: Vec<(IdempotencyKey, idempotency::Record)>,
-    /// When keys were looked at, by the clock that they live by; `None` where none were.
-    pub(crate) keys_at: Option<Timestamp>,
     /// Keys found that count no more.
     pub(crate) expired_keys: Vec<IdempotencyKey>,
     /// The events, in order; for a new parcel the index of its first one is its place among them.

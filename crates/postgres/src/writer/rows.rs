@@ -16,7 +16,7 @@ use crate::read::{Param, execute};
 pub(crate) async fn write(tx: &Tx, overlay: &Overlay, policy: &Policy, now: Timestamp) -> Result<(), StoreError> {
     tokio::try_join!(
         biased;
-        write_keys(tx, overlay),
+        write_keys(tx, overlay, now),
         write_refs(tx, overlay),
         insert_orders(tx, overlay, policy),
         update_orders(tx, overlay, policy, now),
@@ -35,7 +35,7 @@ fn all_rows(changed: u64, given: usize) -> Result<(), StoreError> {
     if changed == given as u64 { Ok(()) } else { Err(StoreError::Raced) }
 }
 
-async fn write_keys(tx: &Tx, overlay: &Overlay) -> Result<(), StoreError> {
+async fn write_keys(tx: &Tx, overlay: &Overlay, now: Timestamp) -> Result<(), StoreError> {
     if overlay.new_keys.is_empty() {
         return Ok(());
     }
@@ -51,7 +51,7 @@ async fn write_keys(tx: &Tx, overlay: &Overlay) -> Result<(), StoreError> {
         if expired.is_empty() {
             return Ok(0);
         }
-        execute(tx, DELETE_KEYS, &[&expired, &overlay.keys_at]).await
+        execute(tx, DELETE_KEYS, &[&expired, &now]).await
     };
     let params: [Param<'_>; 5] = [&keys, &fingerprints, &answers, &orders, &times];
     tokio::try_join!(biased; delete, execute(tx, INSERT_KEYS, &params))?;

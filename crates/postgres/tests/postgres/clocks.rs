@@ -27,12 +27,49 @@ impl Clock for Ahead {
     }
 }
 
+/// The same where it counts, as it did when each process went by its own.
+struct AheadByHand;
+
+impl Clock for AheadByHand {
+    fn now(&self) -> Timestamp {
+        Ahead.now()
+    }
+
+    fn is_of_the_day(&self) -> bool {
+        false
+    }
+}
+
 /// Behind by more than a key lives.
 struct Behind;
 
 impl Clock for Behind {
     fn now(&self) -> Timestamp {
         SystemClock.now() - SignedDuration::from_hours(25)
+    }
+}
+
+/// Whatever its machine says, a process goes by the server's time: what it reserves holds as long as what others do, and it ends nothing of
+/// theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_tells_the_time() {
+    let mut installation = Installation::new();
+    let clocks: [Arc<dyn Clock>; 3] = [Arc::new(Ahead), Arc::new(Behind), Arc::new(SystemClock)];
+    let mut first = true;
+    for clock in clocks {
+        let process = installation.start_with(|options| options.clock = clock).await;
+        if std::mem::take(&mut first) {
+            process.run(|shop| async move { shop.sell("pear", 10).await }).await;
+        }
+        let is_about_now =
+            |time: Timestamp| time.duration_since(SystemClock.now()).abs() < SignedDuration::from_mins(5);
+        let told = process.ledger().clock().now();
+        assert!(is_about_now(told), "{told}");
+        let placed = process.run(|shop| async move { shop.place(&[("pear", 1)]).await }).await;
+        assert!(is_about_now(placed.created_at), "{}", placed.created_at);
+        let overdue = async move |shop: Shop| shop.backend.queries.overdue(told, 10).await.expect("readable").len();
+        assert_eq!(process.run(overdue).await, 0, "nothing that was just taken is overdue");
+        process.close().await;
     }
 }
 
@@ -89,9 +126,9 @@ async fn a_clock_ahead_ends_nobodys_keys() {
 
 /// One transaction decides on an order that has a time ahead, and takes another: that would be ahead as well, and so on from order to order.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_ahead_is_not_catching() {
+async fn a_time_ahead_is_not_catching() {
     let mut installation = Installation::new();
-    let ahead = installation.start_with(|options| options.clock = Arc::new(Ahead)).await;
+    let ahead = installation.start_with(|options| options.clock = Arc::new(AheadByHand)).await;
     let right = installation.start_with(|options| options.clock = Arc::new(SystemClock)).await;
     ahead.run(|shop| async move { shop.sell("pear", 10).await }).await;
     let placed = ahead.run(|shop| async move { shop.place(&[("pear", 1)]).await }).await;
