@@ -99,6 +99,9 @@ impl From<Refusal> for Problem {
 /// While the ledger cannot commit, every line of every import is refused for the same reason.
 static NOT_COMMITTED: Damper = Damper::new(Duration::from_secs(10));
 
+/// Likewise every read while it cannot be read.
+static NOT_READ: Damper = Damper::new(Duration::from_secs(10));
+
 impl From<SubmitError> for Problem {
     fn from(error: SubmitError) -> Self {
         match error {
@@ -138,7 +141,9 @@ impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Self {
         match error {
             QueryError::Backend(reason) => {
-                tracing::warn!(%reason, "read failed");
+                if let Some(kept_back) = NOT_READ.pass() {
+                    tracing::warn!(%reason, kept_back, "read failed");
+                }
                 Self::new(&error_code::UNAVAILABLE, "the ledger could not be read")
             }
             QueryError::Unreadable(_) => Self::internal(&error),
