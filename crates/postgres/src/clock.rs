@@ -10,10 +10,11 @@ use jiff::SignedDuration;
 use ordermill_core::Timestamp;
 use ordermill_ports::Clock;
 use parking_lot::Mutex;
-use tokio_postgres::Client;
 
 use crate::codec::get;
+use crate::connect::Session;
 use crate::error::StoreError;
+use crate::read::rows;
 
 /// A machine's clock that is further off than this is told of.
 const OFFSET_MAX: SignedDuration = SignedDuration::from_secs(1);
@@ -40,14 +41,14 @@ impl ServerClock {
     }
 
     /// Asks the server for the time.
-    pub(crate) async fn read(&self, client: &Client) -> Result<(), StoreError> {
+    pub(crate) async fn read(&self, client: &Session) -> Result<(), StoreError> {
         if !self.own.is_of_the_day() {
             return Ok(());
         }
         let asked = Instant::now();
-        let row = client.query_one("SELECT clock_timestamp()", &[]).await?;
-        self.set(get(&row, 0)?, asked, Instant::now());
-        Ok(())
+        let found = rows(client, "SELECT clock_timestamp()", &[]).await?;
+        let answered = Instant::now();
+        found.first().map_or(Ok(()), |row| Ok(self.set(get(row, 0)?, asked, answered)))
     }
 
     /// The server's clock showed `time` at some moment between the two. That leaves a span of what it may show by now, as long as the answer took:

@@ -88,7 +88,7 @@ impl PgLedger {
             migrate::migrate(&mut client, &options.schema).await?;
         }
         let shared = Arc::new(Shared::new(&options, pool));
-        shared.clock.read(shared.pool.writer().await?.as_ref()).await?;
+        shared.clock.read(&*shared.pool.writer().await?).await?;
         submit::count_undecided(&shared).await?;
         let ended = watch::Sender::new(false);
         let end = ended.subscribe();
