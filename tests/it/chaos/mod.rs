@@ -7,6 +7,7 @@
 mod proxy;
 
 mod books;
+mod clocks;
 mod crew;
 mod disks;
 mod frozen;
@@ -14,7 +15,6 @@ mod kills;
 mod load;
 mod network;
 mod outages;
-#[expect(dead_code, reason = "the tests with a broker do more with it")]
 mod plant;
 mod pressure;
 mod skew;
