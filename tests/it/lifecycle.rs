@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use serde_json::json;
 
-use crate::support::{Server, Shop, doctor, ordermill, wait_for_mails};
+use crate::support::{PATIENCE, Server, Shop, doctor, ordermill, run_to_end, wait_for_mails};
 
 #[tokio::test]
 async fn a_server_that_is_told_to_end_finishes_what_it_began() {
@@ -44,7 +44,7 @@ async fn one_data_directory_has_one_server() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let _server = Server::start(&data);
-    let output = ordermill().args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data).output().unwrap();
+    let output = run_to_end(ordermill().args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data));
     assert_eq!(output.status.code(), Some(1));
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(complaint.contains("in use"), "{complaint}");
@@ -113,8 +113,8 @@ async fn an_operator_can_look_at_it() {
     shop.place_and_wait(Shop::order("P1", 1)).await;
     wait_for_mails(&server.data, 2);
     assert_eq!(shop.get("/healthz").await.status, 200);
-    assert_eq!(shop.get("/readyz").await.status, 200);
-    let deadline = Instant::now() + Duration::from_secs(10);
+    shop.wait_until_ready().await;
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let metrics = shop.get("/metrics").await.text;
         let expected = [
@@ -152,7 +152,7 @@ async fn an_order_can_be_followed_live() {
             text.push_str(&String::from_utf8_lossy(&chunks.next().await.unwrap().unwrap()));
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), seen).await.expect("the mail is reported");
+    tokio::time::timeout(PATIENCE, seen).await.expect("the mail is reported");
     for event in ["order.placed", "payment.authorized", "inventory.reserved", "payment.captured", "order.confirmed"] {
         assert!(text.contains(event), "{event} in {text}");
     }

@@ -2,10 +2,9 @@
 //! command line and every option in them. The black-box tests on Kafka start the broker with its options.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use crate::compose_files::{ON_KAFKA, ON_POSTGRES, Service, services};
-use crate::support::{Server, ordermill};
+use crate::support::{Server, ordermill, run_to_end};
 
 /// What of a command line must be another here: where the data lie, and where it listens.
 fn tried_out(command: &[String], data: &Path) -> Vec<String> {
@@ -72,13 +71,7 @@ fn every_command_line_of_the_compose_files_is_understood() {
             continue;
         }
         // Its database is not here, nor its password: that is where it has to come to.
-        let mut child = program.stderr(std::process::Stdio::piped()).spawn().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while child.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < deadline, "{name} goes on");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let output = child.wait_with_output().unwrap();
+        let output = run_to_end(&mut program);
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{name}: {complaint}");
         assert!(complaint.contains("PostgreSQL on postgres:5432") && complaint.contains("/run/secrets"), "{complaint}");

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::installation::{Installation, start_roles};
-use crate::support::{Server, Shop, doctor, ordermill};
+use crate::support::{Server, Shop, doctor, ordermill, run_to_end};
 
 #[tokio::test]
 async fn a_process_without_the_interface_can_be_watched_and_nothing_else() {
@@ -12,7 +12,7 @@ async fn a_process_without_the_interface_can_be_watched_and_nothing_else() {
     let server = start_roles(ordermill(), &data, &["inventory", "sweeper,tracking"]);
     let shop = Shop::of(&server);
     assert_eq!(shop.get("/healthz").await.status, 200);
-    assert_eq!(shop.get("/readyz").await.status, 200);
+    shop.wait_until_ready().await;
     let metrics = shop.get("/metrics").await;
     assert!(metrics.status == 200 && metrics.text.contains("ordermill_"), "{metrics:?}");
     for path in ["/v1/orders", "/openapi.json", "/health", "/"] {
@@ -79,7 +79,7 @@ async fn two_processes_do_not_write_one_mail_file() {
     let mut command = ordermill();
     command.args(["serve", "--role", "notifications", "--data"]).arg(&second);
     let mail = format!("mail=mbox:{}", first.join("mail.mbox").display());
-    let output = command.args(["--set", &mail]).output().unwrap();
+    let output = run_to_end(command.args(["--set", &mail]));
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(complaint.contains("mail.mbox is in use by another process"), "{complaint}");
@@ -93,7 +93,7 @@ async fn processes_may_be_given_one_data_directory() {
     let first = Server::start(&data);
     let front = Server::spawn_with(ordermill(), &data, &["--role", "api"]);
     for (role, what) in [("notifications", "mail.mbox"), ("payments", "sandbox.journal")] {
-        let output = ordermill().args(["serve", "--role", role, "--data"]).arg(&data).output().unwrap();
+        let output = run_to_end(ordermill().args(["serve", "--role", role, "--data"]).arg(&data));
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{complaint}");
         assert!(complaint.contains(&format!("{what} is in use by another process")), "{complaint}");

@@ -1,27 +1,16 @@
 //! A ledger that cannot be opened: the start ends with what is wrong and what to do, and shows no password.
 
-use std::process::{Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Output;
 
 use crate::profile::{fresh_ledger, url};
-use crate::support::{Server, doctor, ordermill};
+use crate::support::{Server, doctor, ordermill, run_to_end};
 
 /// Runs a command on a ledger, in a directory of its own.
 fn run(command: &[&str], ledger: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let mut program = ordermill();
     program.args(command).arg("--data").arg(folder.path()).args(["--set", &format!("ledger={ledger}")]);
-    let mut child = program.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // One that comes up although it must not would be waited for in vain.
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while child.try_wait().unwrap().is_none() {
-        if Instant::now() > deadline {
-            child.kill().unwrap();
-            panic!("{command:?} on {ledger} goes on: {:?}", child.wait_with_output());
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    child.wait_with_output().unwrap()
+    run_to_end(&mut program)
 }
 
 /// Starts a server that must not come up; its exit code and what it says.

@@ -7,5 +7,5 @@ mod shop;
 
 pub use doctor::{Diagnosis, doctor, doctor_by};
 pub use mailbox::{mails_by_id, wait_for_mails};
-pub use server::{Server, ordermill};
+pub use server::{PATIENCE, Server, ordermill, run_to_end};
 pub use shop::{Answer, Shop, order_line};

@@ -120,6 +120,19 @@ impl Shop {
         self.get(&format!("/v1/orders/{id}")).await.body
     }
 
+    /// Waits until the process says that it is ready.
+    pub async fn wait_until_ready(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.get("/readyz").await;
+            if answer.status == 200 {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{answer:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Waits until a metric of the process has a value, both as they are shown.
     pub async fn wait_for_metric(&self, name: &str, value: &str) {
         let (wanted, deadline) = (format!("{name} {value}"), Instant::now() + PATIENCE);
