@@ -6,14 +6,20 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::profile;
-use crate::support::{Diagnosis, Server, Shop, doctor, doctor_by, ordermill, wait_for_mails};
+use crate::support::{Diagnosis, PATIENCE, Server, Shop, doctor, doctor_by, ordermill, run_to_end, wait_for_mails};
 
 const ORDERS: usize = 60;
 
-/// The channels, as `ordermill bus list` shows them.
+/// The channels, as `ordermill bus list` shows them. A broker that is busy is asked again.
 fn channels(server: &Server) -> Vec<Value> {
-    let output = ordermill().args(["bus", "list", "--json", "--url", &server.url]).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
+    let deadline = Instant::now() + PATIENCE;
+    let output = loop {
+        let output = ordermill().args(["bus", "list", "--json", "--url", &server.url]).output().unwrap();
+        if output.status.success() {
+            break output;
+        }
+        assert!(Instant::now() < deadline, "{output:?}");
+    };
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -149,7 +155,7 @@ fn a_broker_needs_a_ledger_that_processes_share() {
     let serve = |bus: &str| {
         let mut command = ordermill();
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder.path()).env("ORDERMILL_BUS", bus);
-        let output = command.output().unwrap();
+        let output = run_to_end(&mut command);
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         String::from_utf8(output.stderr).unwrap()
     };

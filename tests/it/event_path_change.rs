@@ -1,6 +1,6 @@
 //! The way of the events is changed under a shop with orders under way: from the ledger to the broker, back, and there again.
 
-use crate::processes::installation::Installation;
+use crate::processes::installation::{HOLDS_ON, Installation};
 use crate::support::{Server, Shop, doctor, wait_for_mails};
 
 /// Orders of each turn that are decided when its server is killed, and orders that have just been taken.
@@ -50,7 +50,7 @@ async fn the_event_path_may_be_changed_with_orders_under_way() {
 #[test]
 fn a_process_whose_events_come_on_another_way_is_refused() {
     let installation = Installation::new();
-    let back = installation.start("back", &["notifications"]);
+    let back = installation.start_with("back", &["notifications"], &[HOLDS_ON]);
     let said = installation.refused("other", &["notifications"], &[("ORDERMILL_BUS", "ledger")]);
     assert!(said.contains("another process runs notifications with bus = kafka with prefix="), "{said}");
     assert!(said.contains("and this one with bus = ledger"), "{said}");

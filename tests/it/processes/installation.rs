@@ -8,7 +8,10 @@ use tempfile::TempDir;
 
 pub use crate::profile::LAYOUT;
 use crate::profile::{event_path, fresh_ledger};
-use crate::support::{Diagnosis, Server, doctor_by, ordermill};
+use crate::support::{Diagnosis, Server, doctor_by, ordermill, run_to_end};
+
+/// The option of a process that has to be there whenever others look, however long the machine holds it up.
+pub const HOLDS_ON: (&str, &str) = ("ORDERMILL_POSTGRES__LEASE", "20s");
 
 /// Starts a process that runs some roles, listening for health and metrics where `api` is not among them. Each of `roles` is given to a
 /// `--role` of its own.
@@ -62,7 +65,7 @@ impl Installation {
         let mut program = self.program();
         program.envs(environment.iter().copied()).args(["serve", "--data"]).arg(self.folder.path().join(name));
         program.args(roles.iter().flat_map(|role| ["--role", role]));
-        let output = program.output().unwrap();
+        let output = run_to_end(&mut program);
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         String::from_utf8(output.stderr).unwrap()
     }
