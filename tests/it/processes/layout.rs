@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::installation::{Installation, LAYOUT};
-use crate::support::{Server, Shop};
+use crate::support::{PATIENCE, Server, Shop};
 
 /// Orders of each kind.
 const EACH: usize = 15;
@@ -33,9 +33,7 @@ async fn three_processes_are_one_shop() {
     for id in &outcomes {
         shop.wait_for_event(id, "order.archived").await;
     }
-    // One for each outcome, and of the delivered order: shipped, out for delivery is none, delivered.
-    let mails = installation.mails();
-    assert_eq!(mails.len(), outcomes.len() + 2, "{mails:#?}");
+    wait_for_mails(&installation, outcomes.len()).await;
     watch(till, "payments").await;
     watch(back, "notifications").await;
     installation.doctor().assert_clean();
@@ -45,6 +43,16 @@ async fn three_processes_are_one_shop() {
     let diagnosis = installation.doctor();
     diagnosis.assert_clean();
     assert_eq!((&diagnosis.totals()["confirmed"], &diagnosis.totals()["delivered"]), (&json!(EACH - 1), &json!(1)));
+}
+
+/// One for each outcome, and of the delivered order: shipped, out for delivery is none, delivered. The archive does not wait for them.
+async fn wait_for_mails(installation: &Installation, outcomes: usize) {
+    let (expected, deadline) = (outcomes + 2, Instant::now() + PATIENCE);
+    while installation.mails().len() < expected && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mails = installation.mails();
+    assert_eq!(mails.len(), expected, "{mails:#?}");
 }
 
 /// A parcel's way, reported to the front and followed by the tracking role elsewhere.
@@ -78,7 +86,7 @@ async fn keep_record(shop: &Shop, installation: &Installation) {
 /// A process without the interface says how it is, and how far behind its roles are.
 async fn watch(server: &Server, role: &str) {
     let watched = Shop::of(server);
-    assert_eq!(watched.get("/readyz").await.status, 200);
+    watched.wait_until_ready().await;
     let wanted = format!("ordermill_role_lag{{role=\"{role}\"}} 0");
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {

@@ -15,6 +15,8 @@ use crate::support::{Answer, Server, Shop};
 const CLIENTS: usize = 6;
 /// How long a refused client may go from one front to the other. One of them is always there.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The only process that decides is restarted as well: whoever waits for that at a front waits as long as it takes.
+const PATIENT: (&str, &str) = ("ORDERMILL_WIRE__ORDER_API__PATIENCE", "55s");
 /// Orders that are placed between one restart and the next.
 const BETWEEN: usize = 60;
 
@@ -99,7 +101,8 @@ async fn after_more(placed: &AtomicUsize, more: usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_process_is_restarted_and_no_client_sees_it() {
     let installation = Installation::new();
-    let mut fronts: Vec<Server> = ["front", "front-2"].iter().map(|name| installation.start(name, &["api"])).collect();
+    let start_front = |name: &str| installation.start_with(name, &["api"], &[PATIENT]);
+    let mut fronts: Vec<Server> = ["front", "front-2"].into_iter().map(start_front).collect();
     let mut others: Vec<Server> = LAYOUT[1..].iter().map(|(name, roles)| installation.start(name, roles)).collect();
     Shop::of(&fronts[0]).stock_product("P1", 1_000, 1_000_000).await;
     let shops = fronts.iter().map(Shop::of).collect();
@@ -112,7 +115,7 @@ async fn every_process_is_restarted_and_no_client_sees_it() {
         after_more(&placed, BETWEEN).await;
         let old = fronts.remove(index);
         assert!(old.terminate().success());
-        fronts.insert(index, installation.start(name, &["api"]));
+        fronts.insert(index, start_front(name));
         balancer.fronts.write().unwrap()[index] = Shop::of(&fronts[index]);
     }
     for (index, (name, roles)) in LAYOUT[1..].iter().enumerate() {
