@@ -110,7 +110,7 @@ async fn a_refund_that_fails_waits_for_a_person_and_retry_clears_it() {
 #[tokio::test]
 async fn a_cancel_before_the_authorization_is_known() {
     let folder = tempfile::tempdir().unwrap();
-    let (_server, shop) = shop(&folder, &[("ORDERMILL_SANDBOX__SLOW", "700ms")]).await;
+    let (_server, shop) = shop(&folder, &[("ORDERMILL_SANDBOX__SLOW", "5s")]).await;
     let placed = shop.post("/v1/orders", Shop::order_paid_by("P1", 1, "slow")).await;
     assert_eq!(placed.status, 202);
     let id = placed.order_id();
@@ -133,7 +133,12 @@ async fn a_cancel_races_with_the_capture_both_ways() {
     let (mut before, mut after) = (0, 0);
     for round in 0..60_u64 {
         let id = shop.post("/v1/orders", Shop::order("P1", 1)).await.order_id();
-        tokio::time::sleep(std::time::Duration::from_millis(round * 7 % 150)).await;
+        if round % 10 == 9 {
+            // After the capture, however slow the machine is.
+            shop.wait_for(&id, |order| order["payment"]["captured_minor"] == json!(1000)).await;
+        } else {
+            tokio::time::sleep(std::time::Duration::from_millis(round * 7 % 150)).await;
+        }
         let cancelled = shop.post(&format!("/v1/orders/{id}/cancel"), json!({})).await;
         assert_eq!(cancelled.body["status"], "cancelled", "{cancelled:?}");
         let order = shop
@@ -154,7 +159,8 @@ async fn a_cancel_races_with_the_capture_both_ways() {
 #[tokio::test]
 async fn a_slow_payment_holds_up_nobody_else() {
     let folder = tempfile::tempdir().unwrap();
-    let (_server, shop) = shop(&folder, &[("ORDERMILL_SANDBOX__SLOW", "9s")]).await;
+    let environment = [("ORDERMILL_SANDBOX__SLOW", "90s"), ("ORDERMILL_PROVIDER__TIMEOUT", "120s")];
+    let (_server, shop) = shop(&folder, &environment).await;
     for _ in 0..5 {
         shop.post("/v1/orders", Shop::order_paid_by("P1", 1, "slow")).await;
     }
@@ -163,5 +169,5 @@ async fn a_slow_payment_holds_up_nobody_else() {
         let answer = shop.place_and_wait(Shop::order("P1", 1)).await;
         ends_as(&answer.body, "confirmed", None);
     }
-    assert!(began.elapsed().as_secs() < 8, "twenty orders took {:?}", began.elapsed());
+    assert!(began.elapsed().as_secs() < 60, "twenty orders took {:?}", began.elapsed());
 }

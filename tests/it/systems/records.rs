@@ -1,12 +1,14 @@
 //! S5: the frontend that takes messages, and the worker that stores them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Server, Shop, doctor};
+use crate::support::{PATIENCE, Server, Shop, doctor};
 
 fn start(folder: &Path, more: &[(&str, &str)]) -> Server {
     std::fs::write(folder.join("token.txt"), "let-me-in\n").unwrap();
@@ -45,14 +47,14 @@ fn objects(data: &Path) -> Vec<(String, Value)> {
     files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "json")).map(read).collect()
 }
 
-async fn wait_for_objects(data: &Path, count: usize) -> Vec<(String, Value)> {
-    let deadline = Instant::now() + std::time::Duration::from_secs(60);
+/// Waits until each of these records has an object, and gives all there are.
+async fn wait_for_objects(data: &Path, ids: &[String]) -> Vec<(String, Value)> {
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let found = objects(data);
-        if found.len() >= count {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "{} of {count} objects", found.len());
+        let missing = ids.iter().find(|id| !found.iter().any(|(name, _)| name.ends_with(&format!("/{id}.json"))));
+        let Some(missing) = missing else { return found };
+        assert!(Instant::now() < deadline, "no object of {missing} among {}", found.len());
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
@@ -74,7 +76,8 @@ async fn the_published_sample_becomes_an_object_without_its_token() {
         );
         ids.push(answer.body["message_id"].as_str().unwrap().to_owned());
     }
-    let found = wait_for_objects(&server.data, 2).await;
+    let found = wait_for_objects(&server.data, &ids).await;
+    assert_eq!(found.len(), ids.len());
     for (name, object) in &found {
         let id = ids.iter().find(|id| name.ends_with(&format!("/{id}.json"))).unwrap_or_else(|| panic!("{name}"));
         let depth: Vec<&str> = name.split('/').collect();
@@ -145,11 +148,13 @@ async fn every_form_of_time_is_taken() {
         json!("0001-01-01T00:00:00Z"),
         json!("9999-12-30T23:59:59Z"),
     ];
+    let mut ids = Vec::new();
     for time in &times {
         let answer = shop.post("/message", message(time.clone())).await;
         assert_eq!(answer.status, 200, "{time}: {answer:?}");
+        ids.push(answer.body["message_id"].as_str().unwrap().to_owned());
     }
-    let found = wait_for_objects(&server.data, times.len()).await;
+    let found = wait_for_objects(&server.data, &ids).await;
     for time in &times {
         assert!(found.iter().any(|(_, object)| object["data"]["email_timestream"] == *time), "{time} as it was given");
     }
@@ -216,9 +221,10 @@ async fn a_killed_server_stores_every_record_it_took() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = start(folder.path(), &[]);
     let shop = Shop::of(&server);
+    let acknowledged = Arc::new(AtomicUsize::new(0));
     let senders: Vec<_> = (0..4)
         .map(|sender| {
-            let shop = shop.clone();
+            let (shop, acknowledged) = (shop.clone(), Arc::clone(&acknowledged));
             tokio::spawn(async move {
                 let mut taken = Vec::new();
                 for number in 0..10_000 {
@@ -226,6 +232,7 @@ async fn a_killed_server_stores_every_record_it_took() {
                     match shop.try_send(Method::POST, "/message", &[], Some(body)).await {
                         Ok(answer) if answer.status == 200 => {
                             taken.push(answer.body["message_id"].as_str().unwrap().to_owned());
+                            acknowledged.fetch_add(1, Ordering::Relaxed);
                         }
                         _ => break,
                     }
@@ -234,15 +241,18 @@ async fn a_killed_server_stores_every_record_it_took() {
             })
         })
         .collect();
-    tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+    let deadline = Instant::now() + PATIENCE;
+    while acknowledged.load(Ordering::Relaxed) < 20 {
+        assert!(Instant::now() < deadline, "{acknowledged:?} were taken");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
     server.kill();
     let mut taken = Vec::new();
     for sender in senders {
         taken.extend(sender.await.unwrap());
     }
-    assert!(!taken.is_empty());
     let server = start(folder.path(), &[]);
-    let found = wait_for_objects(&server.data, taken.len()).await;
+    let found = wait_for_objects(&server.data, &taken).await;
     for id in &taken {
         let count = found.iter().filter(|(name, _)| name.ends_with(&format!("/{id}.json"))).count();
         assert_eq!(count, 1, "record {id}");
