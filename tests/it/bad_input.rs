@@ -1,6 +1,6 @@
 //! Bad input gets a clear problem that names the field, makes no order, and leaves the server well.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -211,15 +211,21 @@ async fn slow_and_oversized_clients_are_shown_the_door() {
     let long = "x".repeat(200_000);
     let answer = shop.try_send(Method::GET, "/healthz", &[("x-long", long.as_str())], None).await;
     assert!(answer.map_or(true, |answer| answer.status == 431), "a head of 200 kB is refused");
+}
 
-    // Many slow clients at once do not keep the others out.
+#[tokio::test]
+async fn many_slow_clients_do_not_keep_the_others_out() {
+    let folder = tempfile::tempdir().unwrap();
+    // They may be at their heads for longer than the others wait for anything.
+    let server = Server::start_with(&folder.path().join("data"), &[("ORDERMILL_HTTP__HEAD_TIMEOUT", "10m")]);
+    let shop = Shop::of(&server);
+    shop.stock_product("P1", 1000, 100).await;
+    let address = server.url.trim_start_matches("http://").to_owned();
     let mut slow = Vec::new();
     for _ in 0..200 {
         let mut stream = TcpStream::connect(&address).await.unwrap();
         stream.write_all(b"GET / HT").await.unwrap();
         slow.push(stream);
     }
-    let began = Instant::now();
     assert_no_orders(&shop).await;
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Server, Shop, doctor, wait_for_mails};
+use crate::support::{PATIENCE, Server, Shop, doctor, wait_for_mails};
 
 /// A stopped shop whose orders have gone every way: paid, paid without an address, called off after it was paid, short.
 struct Stopped {
@@ -92,13 +92,15 @@ impl Stopped {
 }
 
 async fn wait_until_archived(shop: &Shop, id: &str) {
-    for _ in 0..1_000 {
-        if shop.timeline(id).await.last().is_some_and(|kind| kind == "order.archived") {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let timeline = shop.timeline(id).await;
+        if timeline.last().is_some_and(|kind| kind == "order.archived") {
             return;
         }
+        assert!(Instant::now() < deadline, "the archive does not get done: {timeline:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("the archive does not get done: {:?}", shop.timeline(id).await);
 }
 
 fn copy_directory(from: &Path, to: &Path) {
