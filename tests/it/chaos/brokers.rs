@@ -8,7 +8,7 @@ use tokio::task::{JoinHandle, block_in_place, spawn_blocking};
 
 use super::books::assert_in_balance;
 use super::load::{Load, Order, probe};
-use super::plant::{Plant, until};
+use super::plant::{Plant, assert_ready, until};
 use super::proxy::{Proxy, Weather};
 use crate::profile::{Cluster, fresh_bus};
 use crate::support::Shop;
@@ -32,7 +32,7 @@ async fn assert_takes_orders(front: &Shop, load: &Load, round: &str) -> Order {
     let order = place(front, round).await;
     load.after_more(40).await;
     assert_eq!(load.faults_met(), before, "an order was not taken: {:?}", load.counts);
-    assert_eq!(front.get("/readyz").await.status, 200, "it takes orders");
+    assert_ready(front).await;
     let waiting = front.order_now(&order.id).await;
     assert_eq!(waiting["status"], "placed", "what could have told its role of it?");
     order
@@ -43,16 +43,17 @@ const WITNESSES: [&str; 2] = ["till-1", "front-1"];
 
 async fn until_felt(plant: &Plant, outages: usize) {
     for process in WITNESSES {
-        until("it has felt that", async || plant.log(process).matches("the broker is gone").count() == outages).await;
+        until("it has felt that", async || plant.log(process).matches("the broker is gone").count() >= outages).await;
     }
 }
 
-/// What a process tells of two outages is a handful of lines, however many clients it has.
+/// What a process tells of two outages is some lines, however many clients it has. One that stood still may take it for a third, and what
+/// lasts is told again each minute.
 fn assert_told_once(log: &str) {
     let told = log.lines().filter(|line| line.contains("ordermill_kafka") && !line.contains("created a topic"));
     let told: Vec<&str> = told.collect();
     let back = told.iter().filter(|line| line.contains("the broker answers again")).count();
-    assert!(back == 1 && told.len() <= 6, "{back} times back: {told:#?}");
+    assert!((1..=2).contains(&back) && told.len() <= 12, "{back} times back: {told:#?}");
 }
 
 async fn place(front: &Shop, name: &str) -> Order {
@@ -73,7 +74,7 @@ fn without_broker(plant: &Plant, bus: String) -> JoinHandle<Output> {
 fn end_without_broker(plant: &Plant, name: &str) {
     let begun = Instant::now();
     block_in_place(|| plant.terminate(name));
-    assert!(begun.elapsed() < Duration::from_secs(10), "{name} took {:?} to end", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(25), "{name} took {:?} to end", begun.elapsed());
 }
 
 fn assert_did_not_start(output: &Output) {
@@ -86,7 +87,7 @@ fn assert_did_not_start(output: &Output) {
 async fn the_broker_may_be_killed_and_orders_are_taken_all_the_while() {
     let mut broker = block_in_place(Cluster::single);
     let bus = fresh_bus(&broker.brokers(), ALONE);
-    let plant = Plant::start_fed(&[], &line(&bus)).await;
+    let plant = Plant::start_fed(&line(&bus)).await;
     let another = without_broker(&plant, bus.replace(&broker.brokers(), "127.0.0.1:1"));
     let load = Load::start(&plant.fronts(), CLIENTS, 5_000);
     let mut more = Vec::new();
@@ -119,7 +120,7 @@ async fn the_broker_may_be_killed_and_orders_are_taken_all_the_while() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_broker_of_three_may_be_killed_at_any_time() {
     let mut brokers = block_in_place(Cluster::of_three);
-    let plant = Plant::start_fed(&[], &line(&fresh_bus(&brokers.brokers(), OF_THREE))).await;
+    let plant = Plant::start_fed(&line(&fresh_bus(&brokers.brokers(), OF_THREE))).await;
     let load = Load::start(&plant.fronts(), CLIENTS, 5_000);
     let mut more = Vec::new();
     for broker in [0, 1] {
@@ -159,7 +160,7 @@ async fn a_process_may_be_cut_off_from_the_broker_and_not_from_the_ledger() {
     let (broker, network) = broker_behind_network();
     let near = fresh_bus(&broker.brokers(), ALONE);
     let far = near.replace(&broker.brokers(), &broker.far_broker());
-    let plant = Plant::start_fed(&[], &line(&near)).await;
+    let plant = Plant::start_fed(&line(&near)).await;
     move_to(&plant, "till-1", &far);
     let load = Load::start(&plant.fronts(), CLIENTS, 5_000);
     for _ in 0..3 {
@@ -215,7 +216,7 @@ async fn a_relay_that_is_cut_off_from_the_broker_leaves_its_share_to_the_others(
     let (mut broker, network) = broker_behind_network();
     let near = fresh_bus(&broker.brokers(), ALONE);
     let far = near.replace(&broker.brokers(), &broker.far_broker());
-    let plant = Plant::start_fed(&[], &line(&near)).await;
+    let plant = Plant::start_fed(&line(&near)).await;
     move_to(&plant, "till-2", &far);
     until_relays(&plant, 2).await;
     let load = Load::start(&plant.fronts(), CLIENTS, 5_000);

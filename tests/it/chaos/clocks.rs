@@ -6,9 +6,8 @@ use std::process::Command;
 use jiff::{SignedDuration, Timestamp};
 
 use super::books::assert_in_balance;
-use super::load::{Load, Order, probe};
+use super::load::{Load, place_slow, probe};
 use super::plant::Plant;
-use crate::support::Shop;
 
 /// By how much clocks are wrong: more than stock is reserved for, and than anything else waits or lasts.
 const OFF: SignedDuration = SignedDuration::from_hours(26);
@@ -21,18 +20,6 @@ fn build_clock(folder: &Path, ahead: SignedDuration) -> String {
     let built = Command::new("cc").args(["-shared", "-fPIC", &ahead, "-o"]).arg(&library).arg(source).status();
     assert!(built.expect("a C compiler, as for building the program").success());
     library.display().to_string()
-}
-
-/// Orders whose payment takes a while: they wait, with stock reserved, in the sight of every sweeper.
-async fn place_slow(plant: &Plant) -> Vec<Order> {
-    let fronts: Vec<Shop> = plant.fronts().read().unwrap().values().cloned().collect();
-    let mut orders = Vec::new();
-    for (turn, front) in fronts.iter().cycle().take(12).enumerate() {
-        let mut order = Shop::order_paid_by("P1", 1, "slow");
-        order["order_ref"] = format!("slow-{turn}").into();
-        orders.push(Order { id: front.post("/v1/orders", order).await.order_id(), end: "confirmed" });
-    }
-    orders
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,7 +37,8 @@ async fn clocks_that_are_wrong_by_a_day_end_nothing_early_and_put_nothing_off() 
     }
     let load = Load::start(&plant.fronts(), 4, 5_000);
     load.after_more(40).await;
-    let mut orders = place_slow(&plant).await;
+    // They wait, with stock reserved, in the sight of every sweeper.
+    let mut orders = place_slow(&plant, "clocks").await;
     orders.extend(probe(&plant, "clocks", 20).await);
     load.after_more(40).await;
     orders.extend(load.finish().await);

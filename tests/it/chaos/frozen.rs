@@ -5,21 +5,8 @@ use tokio::time::sleep;
 
 use super::books::assert_in_balance;
 use super::crew::FROZEN;
-use super::load::{Load, Order, probe};
+use super::load::{Load, place_slow, probe};
 use super::plant::{LEASE, Plant, until};
-use crate::support::Shop;
-
-/// Orders whose payment takes a while, so that a process is stopped in the middle of it.
-async fn place_slow(plant: &Plant, round: &str) -> Vec<Order> {
-    let shop = plant.front();
-    let mut orders = Vec::new();
-    for number in 0..12 {
-        let mut order = Shop::order_paid_by("P1", 1, "slow");
-        order["order_ref"] = format!("slow-{round}-{number}").into();
-        orders.push(Order { id: shop.post("/v1/orders", order).await.order_id(), end: "confirmed" });
-    }
-    orders
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_was_frozen_does_no_harm() {
@@ -28,6 +15,7 @@ async fn a_process_that_was_frozen_does_no_harm() {
     let mut more = Vec::new();
     for name in FROZEN {
         load.after_more(15).await;
+        // So that it is stopped in the middle of payments.
         more.extend(place_slow(&plant, name).await);
         plant.signal(name, Signal::STOP);
         sleep(LEASE * 2).await;

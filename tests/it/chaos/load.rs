@@ -151,16 +151,27 @@ pub fn ends(orders: &[Order]) -> BTreeMap<&'static str, usize> {
 
 /// Places orders, and waits until each is confirmed and its mail is out.
 pub async fn probe(plant: &Plant, name: &str, count: usize) -> Vec<Order> {
+    let orders = place_each(plant, &format!("probe-{name}"), count, Shop::order("P1", 1)).await;
+    let fronts = plant.fronts();
+    for order in &orders {
+        until_mailed(&fronts, &order.id).await;
+    }
+    orders
+}
+
+/// Places orders whose payment takes a while.
+pub async fn place_slow(plant: &Plant, name: &str) -> Vec<Order> {
+    place_each(plant, &format!("slow-{name}"), 12, Shop::order_paid_by("P1", 1, "slow")).await
+}
+
+/// Places the same order so many times, each at another front.
+async fn place_each(plant: &Plant, name: &str, count: usize, mut order: Value) -> Vec<Order> {
     let (fronts, counts) = (plant.fronts(), Counts::default());
     let mut orders = Vec::new();
     for number in 0..count {
-        let mut order = Shop::order("P1", 1);
-        order["order_ref"] = format!("probe-{name}-{number}").into();
+        order["order_ref"] = format!("{name}-{number}").into();
         let id = place(&fronts, number, &order, &counts).await;
         orders.push(Order { id, end: "confirmed" });
-    }
-    for order in &orders {
-        until_mailed(&fronts, &order.id).await;
     }
     orders
 }

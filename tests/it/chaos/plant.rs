@@ -19,6 +19,9 @@ use crate::support::{Diagnosis, Server, Shop, doctor_by, ordermill};
 /// How long a lease holds here. Another process takes over when it is over.
 pub const LEASE: Duration = Duration::from_secs(2);
 
+/// How long the server may take for anything before it is thought to hang.
+const ANSWER_MAX: Duration = Duration::from_secs(3);
+
 /// How long anything that is awaited may take: test machines are shared.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -39,12 +42,14 @@ pub struct Plant {
 impl Plant {
     /// A plant with all its processes, on a server with these settings.
     pub async fn start(settings: &[&str]) -> Self {
-        Self::start_fed(settings, &event_path()).await
+        let plant = Self::build(Postgres::start(settings), "postgres", None, &event_path(), ANSWER_MAX);
+        plant.open().await;
+        plant
     }
 
-    /// The same with its events on this way, a line of a configuration.
-    pub async fn start_fed(settings: &[&str], event_path: &str) -> Self {
-        let plant = Self::build(Postgres::start(settings), "postgres", None, event_path);
+    /// The same with its events on this way, a line of a configuration. Nothing is done to its server, which may be as slow as the machine.
+    pub async fn start_fed(event_path: &str) -> Self {
+        let plant = Self::build(Postgres::start(&[]), "postgres", None, event_path, Duration::from_secs(20));
         plant.open().await;
         plant
     }
@@ -53,7 +58,7 @@ impl Plant {
     pub async fn start_behind_network() -> (Self, Proxy) {
         let postgres = Postgres::start(&[]);
         let network = Proxy::start(([127, 0, 0, 1], postgres.port()).into()).await;
-        let plant = Self::build(postgres, "postgres", Some(network.port()), &event_path());
+        let plant = Self::build(postgres, "postgres", Some(network.port()), &event_path(), ANSWER_MAX);
         plant.open().await;
         (plant, network)
     }
@@ -69,12 +74,12 @@ impl Plant {
             client.batch_execute("CREATE DATABASE small TABLESPACE small").await.unwrap();
             database = "small";
         }
-        let plant = Self::build(postgres, database, None, &event_path());
+        let plant = Self::build(postgres, database, None, &event_path(), ANSWER_MAX);
         plant.open().await;
         plant
     }
 
-    fn build(postgres: Postgres, database: &str, port: Option<u16>, event_path: &str) -> Self {
+    fn build(postgres: Postgres, database: &str, port: Option<u16>, event_path: &str, answer_max: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let provider = Provider::start(folder.path());
         let shared = |name: &str| folder.path().join(name).display().to_string();
@@ -83,11 +88,14 @@ impl Plant {
             port.map_or(ledger.clone(), |port| ledger.replace(&postgres.port().to_string(), &port.to_string()));
         let config = format!(
             "ledger = \"{ledger}\"\n{event_path}payments = \"sandbox:{}\"\nmail = \"maildir:{}\"\nobjects = \"file:{}\"\n\n\
-             [postgres]\nlease = \"{}s\"\nanswer_max = \"3s\"\nconnections = 8\n\n[http]\nrequest_timeout = \"10s\"\n",
+             [postgres]\nlease = \"{}s\"\nanswer_max = \"{}s\"\nconnections = 8\n\n[http]\nrequest_timeout = \"{}s\"\n",
             provider.url,
             shared("mail"),
             shared("objects"),
             LEASE.as_secs(),
+            answer_max.as_secs(),
+            // Before clients give up waiting.
+            answer_max.as_secs() + 7,
         );
         std::fs::write(folder.path().join("shop.toml"), config).unwrap();
         Self {
@@ -228,6 +236,12 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
         assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
+}
+
+/// It is ready all the while. A look at a machine that stands still may come too late, and two do not.
+pub async fn assert_ready(process: &Shop) {
+    let is_ready = async || process.get("/readyz").await.status == 200;
+    assert!(is_ready().await || is_ready().await, "it is ready");
 }
 
 /// The payment provider: apart, as a real one is, and spared.

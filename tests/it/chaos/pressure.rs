@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::books::assert_in_balance;
 use super::load::{Load, assert_is_shed};
-use super::plant::{Plant, until};
+use super::plant::{Plant, assert_ready, until};
 use crate::profile::Postgres;
 use crate::support::{Server, Shop, wait_for_mails};
 
@@ -89,7 +89,8 @@ async fn slow_reads_of_callers_leave_the_roles_alone() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     std::fs::create_dir_all(&data).unwrap();
-    std::fs::write(data.join("ordermill.toml"), format!("ledger = \"{url}\"\n\n[postgres]\nlease = \"2s\"\n")).unwrap();
+    let options = "[postgres]\nlease = \"2s\"\nanswer_max = \"120s\"\n\n[http]\nrequest_timeout = \"120s\"\n";
+    std::fs::write(data.join("ordermill.toml"), format!("ledger = \"{url}\"\n\n{options}")).unwrap();
     let server = Server::start(&data);
     let shop = Shop::of(&server);
     shop.stock_product("P1", 1_000, 100).await;
@@ -108,12 +109,12 @@ async fn slow_reads_of_callers_leave_the_roles_alone() {
         .collect();
     tokio::time::sleep(Duration::from_millis(500)).await;
     for _ in 0..10 {
-        assert_eq!(shop.get("/readyz").await.status, 200, "it is ready");
+        assert_ready(&shop).await;
         assert_eq!(shop.post("/v1/orders", Shop::order("P1", 1)).await.status, 202);
     }
     let began = Instant::now();
     wait_for_mails(&data, 15);
-    assert_eq!(shop.get("/readyz").await.status, 200, "it is ready");
+    assert_ready(&shop).await;
     // Well before the first of them gives up.
     assert!(reads.iter().any(|read| !read.is_finished()), "they hang for as long as {:?}", began.elapsed());
     locker.batch_execute("ROLLBACK").await.unwrap();
