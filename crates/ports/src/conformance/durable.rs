@@ -81,27 +81,27 @@ pub async fn unsettled_deliveries_come_again(harness: &dyn Harness) {
     for _ in 0..6 {
         shop.place(&[("apple", 1)]).await;
     }
-    let deliveries = shop.receive_all(Role::Payments).await;
+    let deliveries = shop.receive_all(Role::Payments, 6).await;
     let due = shop.now() + SignedDuration::from_mins(5);
     let [first, second, third, fourth] = [0, 1, 2, 3].map(|index: usize| deliveries[index].clone());
     let dead = third.dead_letter("no".to_owned());
     shop.settle([first.clone().ack(), second.clone().retry(due, "busy".to_owned()), dead]).await;
     let shop = shop.reopen(harness).await;
     let again: BTreeSet<Position> =
-        shop.receive_all(Role::Payments).await.iter().map(|delivery| delivery.position).collect();
+        shop.receive_all(Role::Payments, 3).await.iter().map(|delivery| delivery.position).collect();
     assert_eq!(again, deliveries[3..].iter().map(|delivery| delivery.position).collect());
     // Settled out of order: the one in front holds the cursor, so the others may come again; it has to.
     shop.settle(deliveries[4..].iter().cloned().map(Delivery::ack)).await;
     let shop = shop.reopen(harness).await;
-    let again = shop.receive_all(Role::Payments).await;
+    let again = shop.receive_all(Role::Payments, 1).await;
     assert!(again.iter().any(|delivery| delivery.position == fourth.position));
     assert!(again.iter().all(|delivery| delivery.position >= fourth.position && delivery.tries == 0));
     shop.settle(again.into_iter().map(Delivery::ack)).await;
     shop.advance(SignedDuration::from_mins(5));
-    let parked = shop.receive_all(Role::Payments).await;
+    let parked = shop.receive_all(Role::Payments, 1).await;
     assert_eq!(parked, [Delivery { tries: 1, ..second.clone() }]);
     let shop = shop.reopen(harness).await;
-    let parked = shop.receive_all(Role::Payments).await;
+    let parked = shop.receive_all(Role::Payments, 1).await;
     assert_eq!(parked, [Delivery { tries: 1, ..second }], "handed out again is not settled");
     shop.settle(parked.into_iter().map(Delivery::ack)).await;
     let shop = shop.reopen(harness).await;
@@ -116,7 +116,7 @@ pub async fn dead_letters_outlive_the_process(harness: &dyn Harness) {
     for _ in 0..3 {
         shop.place(&[("apple", 1)]).await;
     }
-    let deliveries = shop.receive_all(Role::Payments).await;
+    let deliveries = shop.receive_all(Role::Payments, 3).await;
     let [first, second, third] = [0, 1, 2].map(|index: usize| deliveries[index].clone());
     let settlements = [first.clone(), second].map(|delivery| delivery.dead_letter("no".to_owned()));
     shop.settle(settlements.into_iter().chain([third.clone().ack()])).await;
@@ -127,7 +127,7 @@ pub async fn dead_letters_outlive_the_process(harness: &dyn Harness) {
     assert_eq!(shop.backend.bus.redrive(&[before[0].id, before[1].id]).await.expect("redriven").len(), 2);
     let shop = shop.reopen(harness).await;
     assert_eq!(letters(&shop).await, []);
-    let mut again = shop.receive_all(Role::Payments).await;
+    let mut again = shop.receive_all(Role::Payments, 2).await;
     again.sort_by_key(|delivery| delivery.position);
     assert_eq!((again.len(), &again[0]), (2, &first));
     shop.settle([again[0].clone().dead_letter("still no".to_owned()), again[1].clone().ack()]).await;
@@ -187,7 +187,7 @@ pub async fn what_is_beside_orders_outlives_the_process(harness: &dyn Harness) {
     let second = shop.take_record("another").await;
     let done = |record_id| Body::RecordStored { record_id, stored: stored(1) };
     let (second, _) = shop.ask_record(done(second.id)).await;
-    let told = shop.receive_all(Role::Tracking).await;
+    let told = shop.receive_all(Role::Tracking, 6).await;
     let feed = shop.feed(Position(0)).await;
 
     let shop = shop.reopen(harness).await;
@@ -197,8 +197,8 @@ pub async fn what_is_beside_orders_outlives_the_process(harness: &dyn Harness) {
     assert_eq!(shop.list_parcels(&[ParcelStatus::DeliveryIssue], 1).await.len(), 2);
     let stored_ones = RecordFilter { stored: Some(true), ..RecordFilter::default() };
     assert_eq!(shop.list_records(stored_ones, 1).await, [second]);
-    assert_eq!(shop.receive_all(Role::Tracking).await, told);
-    assert_eq!(shop.receive_all(Role::Records).await.len(), 2);
+    assert_eq!(shop.receive_all(Role::Tracking, told.len()).await, told);
+    assert_eq!(shop.receive_all(Role::Records, 2).await.len(), 2);
     assert_eq!(shop.track("p-1", ParcelStatus::PickedUp, 0).await.1, Verdict::Duplicate);
     let again = shop.track("p-1", ParcelStatus::PickedUp, 9).await;
     assert_eq!(again, (first, Verdict::Refused(ReportRefusal::OutOfOrder)), "kept once, also now");

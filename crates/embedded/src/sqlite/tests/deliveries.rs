@@ -47,7 +47,7 @@ async fn a_laggard_is_parked_so_that_the_cursor_moves_on() {
     shop.assert_quiet(Role::Payments).await;
     // After a restart it comes by its row, and nothing else does.
     let shop = shop.reopen(&place).await;
-    assert_eq!(shop.receive_all(Role::Payments).await, std::slice::from_ref(&laggard));
+    assert_eq!(shop.receive_all(Role::Payments, 1).await, std::slice::from_ref(&laggard));
     shop.settle([laggard.ack()]).await;
     assert_eq!(place.number("SELECT count(*) FROM parked"), 0);
     let shop = shop.reopen(&place).await;

@@ -6,7 +6,7 @@ use ordermill_core::process::Role;
 
 use crate::bus::{DeadLetter, Delivery};
 use crate::conformance::Harness;
-use crate::conformance::shop::Shop;
+use crate::conformance::shop::{QUIET, Shop};
 
 async fn letters(shop: &Shop) -> Vec<DeadLetter> {
     shop.backend.bus.dead_letters(None, 100).await.expect("dead letters can be read")
@@ -19,7 +19,7 @@ async fn given_up(harness: &dyn Harness, count: usize) -> (Shop, Vec<Delivery>) 
     for _ in 0..count {
         shop.place(&[("apple", 1)]).await;
     }
-    let deliveries = shop.receive_all(Role::Payments).await;
+    let deliveries = shop.receive_all(Role::Payments, count).await;
     let settlement = |(number, delivery): (usize, &Delivery)| delivery.clone().dead_letter(format!("reason {number}"));
     shop.settle(deliveries.iter().enumerate().map(settlement)).await;
     (shop, deliveries)
@@ -57,7 +57,7 @@ pub async fn dead_letters_are_listed(harness: &dyn Harness) {
     let (shop, deliveries) = given_up(harness, 5).await;
     let id = shop.place(&[("apple", 1)]).await.id;
     shop.drive(id, Status::Authorized).await;
-    let inventory = shop.receive_all(Role::Inventory).await;
+    let inventory = shop.receive_all(Role::Inventory, 1).await;
     shop.settle(inventory.into_iter().map(|delivery| delivery.dead_letter("reason 5".to_owned()))).await;
     let all = letters(&shop).await;
     assert!(all.windows(2).all(|pair| pair[0].id < pair[1].id));
@@ -88,7 +88,7 @@ pub async fn a_dead_letter_can_be_redriven(harness: &dyn Harness) {
     assert_eq!(found, [all[0].id, all[2].id]);
     assert!(bus.redrive(&ids).await.expect("redriven").is_empty());
     assert!(bus.redrive(&[]).await.expect("redriven").is_empty());
-    let mut again = shop.receive_all(Role::Payments).await;
+    let mut again = shop.receive_all(Role::Payments, 2).await;
     again.sort_by_key(|delivery| delivery.position);
     let fresh = |letter: &DeadLetter| Delivery { tries: 0, ..letter.delivery.clone() };
     assert_eq!(again, [fresh(&all[0]), fresh(&all[2])]);
@@ -107,10 +107,10 @@ pub async fn a_redrive_wakes_the_receiver(harness: &dyn Harness) {
     let (shop, deliveries) = given_up(harness, 1).await;
     let bus = std::sync::Arc::clone(&shop.backend.bus);
     let waiting = tokio::spawn(async move { bus.receive(Role::Payments, 10).await.expect("receivable") });
-    tokio::time::sleep(crate::conformance::shop::QUIET).await;
+    tokio::time::sleep(QUIET).await;
     assert!(!waiting.is_finished());
     let id = letters(&shop).await[0].id;
     assert_eq!(shop.backend.bus.redrive(&[id]).await.expect("redriven"), [id]);
-    let woken = tokio::time::timeout(std::time::Duration::from_secs(10), waiting).await.expect("it is woken");
+    let woken = tokio::time::timeout(shop.patience, waiting).await.expect("it is woken");
     assert_eq!(woken.expect("it ends well"), deliveries);
 }

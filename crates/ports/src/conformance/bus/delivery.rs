@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use ordermill_core::input::{Body, Input};
@@ -54,9 +55,9 @@ pub async fn each_role_gets_what_it_reacts_to(harness: &dyn Harness) {
     }
     let mut given = 0;
     for role in Role::ALL {
-        let received = shop.receive_all(role).await;
-        given += received.len();
-        assert_eq!(sorted(received), expected(&shop, role).await, "{}", role.as_str());
+        let expected = expected(&shop, role).await;
+        given += expected.len();
+        assert_eq!(sorted(shop.receive_all(role, expected.len()).await), expected, "{}", role.as_str());
         shop.assert_quiet(role).await;
     }
     assert!(given > 30, "the orders gave the roles something to do");
@@ -70,7 +71,7 @@ pub async fn a_laggard_does_not_block_the_rest(harness: &dyn Harness) {
     let laggard = shop.receive(Role::Payments, 10).await;
     for _ in 0..20 {
         place_many(&shop, 10).await;
-        let batch = shop.receive_all(Role::Payments).await;
+        let batch = shop.receive_all(Role::Payments, 10).await;
         assert_eq!(batch.len(), 10);
         assert!(!batch.contains(&laggard[0]));
         shop.settle(batch.into_iter().map(Delivery::ack)).await;
@@ -88,10 +89,10 @@ pub async fn what_is_due_does_not_starve_what_is_new(harness: &dyn Harness) {
     let not_yet = |delivery: Delivery| delivery.retry(shop.now(), "not yet".to_owned());
     for max in [1, 2, 7] {
         place_many(&shop, DUE).await;
-        let due = shop.receive_all(Role::Payments).await;
+        let due = shop.receive_all(Role::Payments, DUE).await;
         shop.settle(due.into_iter().map(not_yet)).await;
         place_many(&shop, NEW).await;
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + shop.patience;
         let mut left = NEW;
         while left > 0 {
             assert!(Instant::now() < deadline, "{left} of {NEW} still wait, {max} at a time");
@@ -100,7 +101,7 @@ pub async fn what_is_due_does_not_starve_what_is_new(harness: &dyn Harness) {
             left -= new.len();
             shop.settle(due.into_iter().map(not_yet).chain(new.into_iter().map(Delivery::ack))).await;
         }
-        let due = shop.receive_all(Role::Payments).await;
+        let due = shop.receive_all(Role::Payments, DUE).await;
         assert_eq!(due.len(), DUE);
         shop.settle(due.into_iter().map(Delivery::ack)).await;
     }
@@ -114,16 +115,18 @@ pub async fn what_is_new_does_not_starve_what_is_due(harness: &dyn Harness) {
         place_many(&shop, 1).await;
         let first = shop.receive(Role::Payments, 1).await;
         shop.settle(first.into_iter().map(|delivery| delivery.retry(shop.now(), "not yet".to_owned()))).await;
-        let deadline = Instant::now() + Duration::from_secs(20);
-        let mut is_back = false;
+        let deadline = Instant::now() + shop.patience;
+        let (mut is_back, mut left) = (false, 1);
         while !is_back {
             assert!(Instant::now() < deadline, "it still waits, {max} at a time");
             place_many(&shop, 2 * max).await;
             let batch = shop.receive(Role::Payments, max).await;
+            left += 2 * max - batch.len();
             is_back = batch.iter().any(|delivery| delivery.tries > 0);
             shop.settle(batch.into_iter().map(Delivery::ack)).await;
         }
-        let rest = shop.receive_all(Role::Payments).await;
+        let rest = shop.receive_all(Role::Payments, left).await;
+        assert_eq!(rest.len(), left);
         shop.settle(rest.into_iter().map(Delivery::ack)).await;
     }
 }
@@ -140,7 +143,7 @@ pub async fn batches_are_bounded(harness: &dyn Harness) {
         assert!(batch.len() == max || received.len() + batch.len() <= 50);
         received.extend(batch);
     }
-    received.extend(shop.receive_all(Role::Payments).await);
+    received.extend(shop.receive_all(Role::Payments, 50 - received.len()).await);
     assert_eq!(sorted(received), expected(&shop, Role::Payments).await);
 }
 
@@ -149,13 +152,17 @@ pub async fn receivers_share_a_role(harness: &dyn Harness) {
     const EVENTS: usize = 300;
     let shop = Shop::open(harness).await;
     shop.sell("apple", 1_000).await;
+    let (given, deadline) = (Arc::new(AtomicUsize::new(0)), Instant::now() + shop.patience);
     let mut receivers = tokio::task::JoinSet::new();
     for _ in 0..4 {
-        let shop = shop.share();
+        let (shop, given) = (shop.share(), Arc::clone(&given));
         receivers.spawn(async move {
             let mut mine = Vec::new();
-            while let Ok(batch) = tokio::time::timeout(QUIET * 4, shop.receive(Role::Payments, 7)).await {
-                mine.extend(batch);
+            while given.load(Ordering::SeqCst) < EVENTS && Instant::now() < deadline {
+                if let Ok(batch) = tokio::time::timeout(QUIET, shop.receive(Role::Payments, 7)).await {
+                    given.fetch_add(batch.len(), Ordering::SeqCst);
+                    mine.extend(batch);
+                }
                 tokio::task::yield_now().await;
             }
             mine
@@ -166,6 +173,7 @@ pub async fn receivers_share_a_role(harness: &dyn Harness) {
     }
     let received = receivers.join_all().await.concat();
     assert_eq!(sorted(received), expected(&shop, Role::Payments).await);
+    shop.assert_quiet(Role::Payments).await;
 }
 
 /// A receiver that waits is woken by the commit it waits for, and not by one that is none of its business.
@@ -178,7 +186,7 @@ pub async fn a_commit_wakes_the_receiver(harness: &dyn Harness) {
     tokio::time::sleep(QUIET).await;
     assert!(!waiting.is_finished(), "inventory does not react to order.placed");
     shop.drive(order.id, Status::Authorized).await;
-    let woken = tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it is woken");
+    let woken = tokio::time::timeout(shop.patience, waiting).await.expect("it is woken");
     assert_eq!(woken.expect("it ends well"), expected(&shop, Role::Inventory).await);
 }
 
@@ -213,17 +221,17 @@ pub async fn what_is_given_back_comes_again(harness: &dyn Harness) {
     let shop = Shop::open(harness).await;
     shop.sell("apple", 1_000).await;
     place_many(&shop, 6).await;
-    let batch = shop.receive_all(Role::Payments).await;
+    let batch = shop.receive_all(Role::Payments, 6).await;
     let (kept, back) = batch.split_at(3);
     for _ in 0..3 {
         shop.backend.bus.give_back(back.to_vec()).await;
-        assert_eq!(sorted(shop.receive_all(Role::Payments).await), back);
+        assert_eq!(sorted(shop.receive_all(Role::Payments, 3).await), back);
     }
     shop.backend.bus.give_back(back.to_vec()).await;
     shop.settle(kept.iter().cloned().map(Delivery::ack)).await;
     // What was settled meanwhile is not given back by it.
     shop.backend.bus.give_back(kept.to_vec()).await;
-    let again = sorted(shop.receive_all(Role::Payments).await);
+    let again = sorted(shop.receive_all(Role::Payments, 3).await);
     assert_eq!(again, back);
     shop.settle(again.into_iter().map(Delivery::ack)).await;
     shop.assert_quiet(Role::Payments).await;
@@ -237,9 +245,9 @@ pub async fn what_is_reclaimed_comes_again(harness: &dyn Harness) {
     let order = shop.place(&[("apple", 1)]).await;
     shop.drive(order.id, Status::Authorized).await;
     place_many(&shop, 6).await;
-    let others = shop.receive_all(Role::Inventory).await;
+    let others = shop.receive_all(Role::Inventory, 1).await;
     assert_eq!(others.len(), 1, "inventory reacts to the authorized one");
-    let batch = sorted(shop.receive_all(Role::Payments).await);
+    let batch = sorted(shop.receive_all(Role::Payments, 7).await);
     let [settled, parked, back, lost @ ..] = &batch[..] else { panic!("seven orders were placed: {batch:?}") };
     let later = shop.now() + jiff::SignedDuration::from_hours(1);
     shop.settle([settled.clone().ack(), parked.clone().retry(later, "not now".to_owned())]).await;
@@ -247,7 +255,11 @@ pub async fn what_is_reclaimed_comes_again(harness: &dyn Harness) {
     let reclaimed = batch[2..].to_vec();
     for _ in 0..2 {
         shop.backend.bus.reclaim(Role::Payments).await;
-        assert_eq!(sorted(shop.receive_all(Role::Payments).await), reclaimed, "all that is not settled");
+        assert_eq!(
+            sorted(shop.receive_all(Role::Payments, reclaimed.len()).await),
+            reclaimed,
+            "all that is not settled"
+        );
     }
     shop.assert_quiet(Role::Inventory).await;
     shop.settle(std::iter::once(back).chain(&lost[1..]).cloned().map(Delivery::ack)).await;
@@ -255,7 +267,7 @@ pub async fn what_is_reclaimed_comes_again(harness: &dyn Harness) {
     let waiting = tokio::spawn(async move { bus.receive(Role::Payments, 10).await.expect("receivable") });
     tokio::time::sleep(QUIET).await;
     shop.backend.bus.reclaim(Role::Payments).await;
-    let woken = tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it is woken");
+    let woken = tokio::time::timeout(shop.patience, waiting).await.expect("it is woken");
     let woken = woken.expect("it ends well");
     assert_eq!(woken, lost[..1]);
     shop.settle(woken.into_iter().map(Delivery::ack)).await;
@@ -273,7 +285,7 @@ pub async fn giving_back_wakes_the_receiver(harness: &dyn Harness) {
     let waiting = tokio::spawn(async move { bus.receive(Role::Payments, 10).await.expect("receivable") });
     tokio::time::sleep(QUIET).await;
     shop.backend.bus.give_back(batch.clone()).await;
-    let woken = tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it is woken");
+    let woken = tokio::time::timeout(shop.patience, waiting).await.expect("it is woken");
     assert_eq!(woken.expect("it ends well"), batch);
 }
 

@@ -24,7 +24,7 @@ pub async fn the_lag_follows_the_work(harness: &dyn Harness) {
     let waiting = lag(&shop, Role::Payments).await;
     assert!((4..=6).contains(&waiting.events), "four orders, and two events of the product: {waiting:?}");
     assert_eq!((waiting.parked, waiting.oldest), (0, Some(began)));
-    let deliveries = shop.receive_all(Role::Payments).await;
+    let deliveries = shop.receive_all(Role::Payments, 4).await;
     let handed_out = lag(&shop, Role::Payments).await;
     assert!(handed_out.events >= 4, "handed out is not dealt with: {handed_out:?}");
     assert_eq!(handed_out.oldest, Some(began));
@@ -43,7 +43,7 @@ pub async fn parked_deliveries_are_counted(harness: &dyn Harness) {
     shop.place(&[("apple", 1)]).await;
     shop.advance(SignedDuration::from_mins(1));
     shop.place(&[("apple", 1)]).await;
-    let deliveries = shop.receive_all(Role::Payments).await;
+    let deliveries = shop.receive_all(Role::Payments, 2).await;
     let due = shop.now() + SignedDuration::from_mins(5);
     shop.settle([deliveries[0].clone().retry(due, "busy".to_owned()), deliveries[1].clone().ack()]).await;
     let parked = lag(&shop, Role::Payments).await;

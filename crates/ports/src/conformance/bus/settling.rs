@@ -1,7 +1,6 @@
 //! What a settlement does.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::SignedDuration;
 use ordermill_core::input::{Body, Input, PaymentResult};
@@ -23,7 +22,7 @@ async fn received(harness: &dyn Harness, orders: usize) -> (Shop, Vec<Delivery>)
     for _ in 0..orders {
         shop.place(&[("apple", 1)]).await;
     }
-    let deliveries = shop.receive_all(Role::Payments).await;
+    let deliveries = shop.receive_all(Role::Payments, orders).await;
     assert_eq!(deliveries.len(), orders);
     (shop, deliveries)
 }
@@ -41,7 +40,7 @@ pub async fn an_effect_takes_its_delivery_along(harness: &dyn Harness) {
     let results = shop.backend.ledger.submit(Source::Results, submissions).await;
     assert!(results.iter().all(|result| result.as_ref().is_ok_and(|outcome| outcome.changed)));
     shop.assert_quiet(Role::Payments).await;
-    assert_eq!(shop.receive_all(Role::Inventory).await.len(), 3);
+    assert_eq!(shop.receive_all(Role::Inventory, 3).await.len(), 3);
     shop.audit().await;
 }
 
@@ -59,7 +58,7 @@ pub async fn a_refused_input_settles_all_the_same(harness: &dyn Harness) {
     assert_eq!(shop.end().await, events);
     shop.assert_quiet(Role::Payments).await;
     shop.advance(SignedDuration::from_secs(5));
-    assert_eq!(shop.receive_all(Role::Payments).await.len(), 1);
+    assert_eq!(shop.receive_all(Role::Payments, 1).await.len(), 1);
 }
 
 /// An input that changes nothing settles, too.
@@ -85,7 +84,7 @@ pub async fn a_retry_comes_when_it_is_due(harness: &dyn Harness) {
         shop.advance(wait - MOMENT);
         shop.assert_quiet(Role::Payments).await;
         shop.advance(MOMENT);
-        let again = shop.receive_all(Role::Payments).await;
+        let again = shop.receive_all(Role::Payments, 1).await;
         assert_eq!(again, [Delivery { tries, ..first.clone() }]);
         delivery = again[0].clone();
     }
@@ -111,7 +110,7 @@ pub async fn a_retry_wakes_the_receiver(harness: &dyn Harness) {
     let waiting = tokio::spawn(async move { bus.receive(Role::Payments, 10).await.expect("receivable") });
     shop.assert_quiet(Role::Inventory).await;
     shop.settle([delivery.clone().retry(shop.now(), "again".to_owned())]).await;
-    let woken = tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it is woken");
+    let woken = tokio::time::timeout(shop.patience, waiting).await.expect("it is woken");
     assert_eq!(woken.expect("it ends well"), [Delivery { tries: 1, ..delivery }]);
 }
 
@@ -137,14 +136,14 @@ pub async fn parked_deliveries_hold_up_nothing(harness: &dyn Harness) {
         .map(|(delivery, minutes)| delivery.retry(due(minutes), "busy".to_owned()));
     shop.settle(settlements).await;
     let new = shop.place(&[("apple", 1)]).await;
-    let fresh = shop.receive_all(Role::Payments).await;
+    let fresh = shop.receive_all(Role::Payments, 1).await;
     assert_eq!(
         fresh.iter().map(|delivery| delivery.subject.clone()).collect::<Vec<_>>(),
         [ordermill_core::event::Subject::Order(new.id)]
     );
     for first in deliveries.iter().rev() {
         shop.advance(SignedDuration::from_mins(1));
-        assert_eq!(shop.receive_all(Role::Payments).await, [Delivery { tries: 1, ..first.clone() }]);
+        assert_eq!(shop.receive_all(Role::Payments, 1).await, [Delivery { tries: 1, ..first.clone() }]);
     }
 }
 
@@ -164,7 +163,7 @@ pub async fn a_settlement_may_come_twice(harness: &dyn Harness) {
     shop.assert_quiet(Role::Payments).await;
     assert_eq!(shop.backend.bus.dead_letters(None, 10).await.expect("readable").len(), 1);
     shop.advance(SignedDuration::from_secs(60));
-    assert_eq!(shop.receive_all(Role::Payments).await, [Delivery { tries: 1, ..retried }]);
+    assert_eq!(shop.receive_all(Role::Payments, 1).await, [Delivery { tries: 1, ..retried }]);
 }
 
 /// Each role settles for itself.
@@ -173,13 +172,13 @@ pub async fn roles_settle_apart(harness: &dyn Harness) {
     shop.sell("apple", 10).await;
     let order = shop.place(&[("apple", 1)]).await;
     shop.drive(order.id, Status::Confirmed).await;
-    let mails = shop.receive_all(Role::Notifications).await;
-    let archive = shop.receive_all(Role::Archive).await;
+    let mails = shop.receive_all(Role::Notifications, 1).await;
+    let archive = shop.receive_all(Role::Archive, 1).await;
     let shared = mails.iter().filter(|mail| archive.iter().any(|entry| entry.position == mail.position)).count();
     assert!(shared > 0, "some event goes to both");
     shop.settle(mails.into_iter().map(Delivery::ack)).await;
     shop.backend.bus.give_back(archive.clone()).await;
-    assert_eq!(shop.receive_all(Role::Archive).await.len(), archive.len());
+    assert_eq!(shop.receive_all(Role::Archive, archive.len()).await.len(), archive.len());
     shop.assert_quiet(Role::Notifications).await;
     assert_eq!(shop.backend.bus.lag(Role::Notifications).await.expect("readable").oldest, Lag::default().oldest);
 }

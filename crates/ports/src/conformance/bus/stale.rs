@@ -38,7 +38,7 @@ pub async fn a_word_on_an_earlier_try_changes_nothing(harness: &dyn Harness) {
     shop.assert_quiet(Role::Payments).await;
     shop.advance(SignedDuration::from_secs(1));
     let second = Delivery { tries: 1, ..first.clone() };
-    assert_eq!(shop.receive_all(Role::Payments).await, std::slice::from_ref(&second));
+    assert_eq!(shop.receive_all(Role::Payments, 1).await, std::slice::from_ref(&second));
     for word in words(&shop, &first) {
         shop.settle([word]).await;
     }
@@ -47,7 +47,7 @@ pub async fn a_word_on_an_earlier_try_changes_nothing(harness: &dyn Harness) {
     shop.assert_quiet(Role::Payments).await;
     shop.backend.bus.reclaim(Role::Payments).await;
     assert_eq!(
-        shop.receive_all(Role::Payments).await,
+        shop.receive_all(Role::Payments, 1).await,
         std::slice::from_ref(&second),
         "the second try is not settled by the first's words"
     );
@@ -83,7 +83,7 @@ pub async fn a_redriven_delivery_is_not_settled_from_before(harness: &dyn Harnes
     assert_eq!(shop.backend.bus.redrive(&[letters[0].id]).await.expect("redriven"), [letters[0].id]);
     shop.settle(words(&shop, &delivery)).await;
     assert_no_dead_letter(&shop).await;
-    assert_eq!(shop.receive_all(Role::Payments).await, [delivery]);
+    assert_eq!(shop.receive_all(Role::Payments, 1).await, [delivery]);
 }
 
 /// What was given back or reclaimed can be settled by who had it until it is handed out and settled again.
@@ -92,7 +92,7 @@ pub async fn what_is_back_can_still_be_settled(harness: &dyn Harness) {
     for _ in 0..2 {
         shop.place(&[("apple", 1)]).await;
     }
-    let mut others = shop.receive_all(Role::Payments).await;
+    let mut others = shop.receive_all(Role::Payments, 2).await;
     let (third, second) = (others.remove(1), others.remove(0));
     shop.backend.bus.give_back(vec![first.clone()]).await;
     shop.backend.bus.reclaim(Role::Payments).await;
@@ -102,5 +102,5 @@ pub async fn what_is_back_can_still_be_settled(harness: &dyn Harness) {
     shop.assert_quiet(Role::Payments).await;
     assert_eq!(shop.backend.bus.dead_letters(None, 10).await.expect("readable").len(), 1);
     shop.advance(SignedDuration::from_mins(1));
-    assert_eq!(shop.receive_all(Role::Payments).await, [Delivery { tries: 1, ..second }]);
+    assert_eq!(shop.receive_all(Role::Payments, 1).await, [Delivery { tries: 1, ..second }]);
 }

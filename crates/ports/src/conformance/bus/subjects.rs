@@ -20,7 +20,7 @@ pub async fn tracking_hears_of_moves_alone(harness: &dyn Harness) {
     shop.track("p-1", ParcelStatus::PickedUp, 10).await;
     shop.track("p-1", ParcelStatus::OutForDelivery, 30).await;
     shop.track("p-2", ParcelStatus::Delivered, 1).await;
-    let told = shop.receive_all(Role::Tracking).await;
+    let told = shop.receive_all(Role::Tracking, 3).await;
     let heard: Vec<_> =
         told.iter().map(|delivery| (delivery.subject.clone(), delivery.version, delivery.kind)).collect();
     let moved = |id: &str, version| (Subject::Parcel(parcel(id)), version, EventType::TrackingMoved);
@@ -42,7 +42,7 @@ pub async fn a_move_wakes_the_receiver(harness: &dyn Harness) {
     shop.assert_quiet(Role::Payments).await;
     assert!(!waiting.is_finished(), "a record is no parcel");
     shop.track("p-1", ParcelStatus::PickedUp, 0).await;
-    let woken = tokio::time::timeout(std::time::Duration::from_secs(10), waiting).await.expect("it is woken");
+    let woken = tokio::time::timeout(shop.patience, waiting).await.expect("it is woken");
     assert_eq!(woken.expect("it ends well")[0].subject, Subject::Parcel(parcel("p-1")));
 }
 
@@ -83,7 +83,7 @@ pub async fn a_record_is_told_once(harness: &dyn Harness) {
     for text in ["one", "two", "three"] {
         taken.push(shop.take_record(text).await.id);
     }
-    let told = shop.receive_all(Role::Records).await;
+    let told = shop.receive_all(Role::Records, 3).await;
     let ids = told.iter().map(|delivery| delivery.subject.clone());
     assert!(ids.eq(taken.iter().copied().map(Subject::Record)), "{told:?}");
     let [first, second, third] = [0, 1, 2].map(|index: usize| told[index].clone());
@@ -100,7 +100,7 @@ pub async fn a_record_is_told_once(harness: &dyn Harness) {
     assert!(outcome.changed && record(outcome).stored.is_some());
     shop.assert_quiet(Role::Records).await;
     shop.advance(SignedDuration::from_secs(5));
-    assert_eq!(shop.receive_all(Role::Records).await, [Delivery { tries: 1, ..second }]);
+    assert_eq!(shop.receive_all(Role::Records, 1).await, [Delivery { tries: 1, ..second }]);
     let letters = shop.backend.bus.dead_letters(None, 10).await.expect("readable");
     assert_eq!((letters.len(), letters[0].reason.as_str()), (1, "no bucket"));
     assert_eq!(letters[0].delivery, Delivery { tries: 1, ..third });

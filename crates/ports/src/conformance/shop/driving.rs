@@ -59,12 +59,17 @@ impl Shop {
         batch
     }
 
-    /// Every delivery that there is for a role now.
-    pub async fn receive_all(&self, role: Role) -> Vec<Delivery> {
+    /// Every delivery that there is for a role: waits for so many, and then until no more come.
+    ///
+    /// # Panics
+    /// When there are fewer.
+    pub async fn receive_all(&self, role: Role, count: usize) -> Vec<Delivery> {
         let mut deliveries = Vec::new();
-        while let Ok(batch) = tokio::time::timeout(QUIET, self.receive(role, 64)).await {
+        let patience = |come: usize| if come < count { self.patience } else { QUIET };
+        while let Ok(batch) = tokio::time::timeout(patience(deliveries.len()), self.receive(role, 64)).await {
             deliveries.extend(batch);
         }
+        assert!(deliveries.len() >= count, "{count} should have come for {}: {deliveries:?}", role.as_str());
         deliveries
     }
 

@@ -34,6 +34,8 @@ pub struct Shop {
     pub backend: Backend,
     /// What it was opened with.
     pub settings: Settings,
+    /// How long it waits for what has to come.
+    pub patience: Duration,
     ids: Arc<AtomicU64>,
     /// The newest position that was seen.
     seen: Arc<AtomicU64>,
@@ -73,23 +75,24 @@ impl Shop {
     /// Opens a backend.
     pub async fn open_with(harness: &dyn Harness, settings: Settings) -> Self {
         let backend = harness.open(&settings).await;
-        Self { backend, settings, ids: Arc::default(), seen: Arc::default() }
+        Self { backend, settings, patience: harness.patience(), ids: Arc::default(), seen: Arc::default() }
     }
 
     /// Closes the backend and opens it again in the same place.
     pub async fn reopen(self, harness: &dyn Harness) -> Self {
-        let Self { backend, settings, ids, seen } = self;
+        let Self { backend, settings, patience, ids, seen } = self;
         backend.ledger.close().await;
         drop(backend);
         let backend = harness.open(&settings).await;
-        Self { backend, settings, ids, seen }
+        Self { backend, settings, patience, ids, seen }
     }
 
     /// The same shop for a task of its own.
     #[must_use]
     pub fn share(&self) -> Self {
-        let Self { backend, settings, ids, seen } = self;
-        Self { backend: backend.clone(), settings: settings.clone(), ids: Arc::clone(ids), seen: Arc::clone(seen) }
+        let Self { backend, settings, patience, ids, seen } = self;
+        let (backend, settings) = (backend.clone(), settings.clone());
+        Self { backend, settings, patience: *patience, ids: Arc::clone(ids), seen: Arc::clone(seen) }
     }
 
     /// The shop's time.
