@@ -274,7 +274,8 @@ mod tests {
         let begin = Instant::now();
         let plan = Arc::new(Plan {
             measure_from: begin,
-            end: begin + Duration::from_millis(100),
+            // Out of reach, so that it is no question of time how many are sent.
+            end: begin + Duration::from_secs(3_600),
             due: Semaphore::new(0),
             begin,
             interval: Some(Duration::from_millis(10)),
@@ -282,18 +283,18 @@ mod tests {
             over: AtomicBool::new(false),
         });
         let pacer = Arc::clone(&plan);
-        let pacer = std::thread::spawn(move || pacer.pace());
+        // It ends with the program.
+        std::thread::spawn(move || pacer.pace());
         let mut due = Vec::new();
-        while let Some(from) = plan.turn().await {
+        for _ in 0..10 {
+            let from = plan.turn().await.expect("it is not over");
             if due.is_empty() {
                 // The server is slow once; the requests behind are late, and say so.
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             due.push(from);
         }
-        pacer.join().expect("the pacer ends");
-        let expected: Vec<Instant> = (0..due.len()).map(|n| begin + Duration::from_millis(10) * n as u32).collect();
+        let expected: Vec<Instant> = (0..10).map(|n| begin + Duration::from_millis(10) * n).collect();
         assert_eq!(due, expected);
-        assert!(due.len() >= 9, "{}", due.len());
     }
 }
