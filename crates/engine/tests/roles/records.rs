@@ -16,7 +16,7 @@ use ordermill_ports::{Bus, Queries};
 use serde_json::{Value, json};
 
 use crate::gateways::{Late, Provider};
-use crate::world::World;
+use crate::world::{SOON, World};
 
 /// Long enough never to be over in a test.
 const NEVER: Duration = Duration::from_secs(3_600);
@@ -48,7 +48,7 @@ impl World {
     }
 
     pub async fn wait_until_stored(&self, id: RecordId) -> Arc<Record> {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + SOON;
         loop {
             let record = self.record(id).await;
             if record.stored.is_some() {
@@ -327,7 +327,7 @@ async fn a_stop_ends_the_writes_that_have_begun() {
     let world = World::records_with(World::settings()).await;
     world.shelf.delay_ms.store(500, Ordering::SeqCst);
     let id = world.take(1).await;
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + SOON;
     while world.shelf.begun.load(Ordering::SeqCst) == 0 {
         assert!(Instant::now() < deadline, "the write does not begin");
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -20,6 +20,9 @@ use serde_json::json;
 use crate::gateways::{Ahead, Postbox, Provider, Shelf, Shuffled, Unreliable};
 use crate::reads::Reads;
 
+/// Whatever has to happen happens within this time, also on a busy machine.
+pub const SOON: Duration = Duration::from_secs(60);
+
 /// Roles that a test runs.
 pub const ROLES: [Role; 7] =
     [Role::Payments, Role::Inventory, Role::Notifications, Role::Tracking, Role::Archive, Role::Records, Role::Sweeper];
@@ -157,7 +160,7 @@ impl World {
 
     /// Waits until the role has dealt with everything there is for it.
     pub async fn wait_until_done(&self, role: Role) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + SOON;
         loop {
             let lag = self.memory.lag(role).await.unwrap();
             if lag.events == 0 && lag.parked == 0 {
@@ -170,7 +173,7 @@ impl World {
 
     /// Waits until the order is as wanted.
     pub async fn wait_for(&self, id: OrderId, wanted: impl Fn(&Order) -> bool) -> Arc<Order> {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + SOON;
         loop {
             let order = self.order(id).await;
             if wanted(&order) {

@@ -238,7 +238,7 @@ async fn what_a_dead_server_left_behind_is_called_off() {
 #[tokio::test]
 async fn what_another_server_is_waited_at_for_is_left_alone() {
     let mut settings = patient();
-    settings.wire.order_api_recovery_after = Duration::from_millis(300);
+    settings.wire.order_api_recovery_after = Duration::from_secs(3);
     let mut server = Server::start(settings).await;
     let shop = server.shop.clone();
     let (waited_for, answer) = left_waiting(&shop, &[]).await;
