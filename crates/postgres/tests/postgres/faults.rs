@@ -17,7 +17,7 @@ use ordermill_ports::{Delivery, Outcome, Source, Submission};
 use ordermill_postgres::Options;
 use tokio::time::{Instant, sleep};
 
-use crate::support::process::{Installation, LEASE, Process, eventually};
+use crate::support::process::{Installation, LEASE, Process, SOON, eventually};
 use crate::support::proxy::{Ambush, Proxy, Weather};
 
 /// How long the server may take in these tests.
@@ -239,8 +239,9 @@ async fn sessions_that_are_ended_all_the_time_cost_no_caller_an_answer() {
     process.run(|shop| async move { shop.sell("pear", 10_000).await }).await;
     let placed = process.run(|shop| async move { shop.placing(&[("pear", 1)]) }).await;
     assert!(submit(&process, Source::Live, vec![placed]).await[0].is_ok());
+    let is_over = AtomicBool::new(false);
     let ending = async {
-        for _ in 0..10 {
+        while !is_over.load(Ordering::SeqCst) {
             sleep(Duration::from_millis(100)).await;
             installation.database.end_sessions().await;
         }
@@ -248,19 +249,20 @@ async fn sessions_that_are_ended_all_the_time_cost_no_caller_an_answer() {
     let restocking = async {
         let (mut done, mut refused) = (0, 0);
         let began = Instant::now();
-        while began.elapsed() < Duration::from_millis(1_200) {
+        while began.elapsed() < Duration::from_millis(1_200) || done <= 20 {
+            assert!(began.elapsed() < SOON, "{done} done, {refused} refused");
             match submit(&process, Source::Results, vec![restock()]).await.remove(0) {
                 Ok(_) => done += 1,
                 Err(SubmitError::NotCommitted { .. }) => refused += 1,
                 Err(error) => panic!("it can be found out: {error}"),
             }
         }
+        is_over.store(true, Ordering::SeqCst);
         (done, refused)
     };
     let ((), (done, refused)) = tokio::join!(ending, restocking);
     let (available, ..) = process.run(|shop| async move { shop.units("pear").await }).await;
     assert_eq!(available, 10_000 + done, "each answer is true, and {refused} were refused");
-    assert!(done > 20, "{done} done, {refused} refused");
     let all = process.run(|shop| async move { shop.list(&Default::default(), 10).await }).await;
     assert!(all.len() == 1 && all[0].status == Status::Placed);
     eventually("it is ready", async || is_ready(&process).await).await;

@@ -13,10 +13,21 @@ use ordermill_ports::bus::{Delivery, Lag};
 use ordermill_ports::conformance::shop::{Shop, succeeded};
 use ordermill_ports::queries::Position;
 use ordermill_ports::{Source, Submission};
+use ordermill_postgres::Options;
 
 use crate::support::process::{Installation, LEASE, Process, SOON, eventually};
 
 const ROLE: Role = Role::Payments;
+
+/// Leases that do not run out while their process stands still for a moment.
+fn long(options: &mut Options) {
+    options.lease = Duration::from_secs(15);
+}
+
+/// Likewise, of a process that finds within two seconds what another's have left over.
+fn watchful(options: &mut Options) {
+    options.lease = LEASE * 4;
+}
 
 /// A process with goods to sell.
 async fn open_shop(installation: &mut Installation) -> Process {
@@ -58,13 +69,14 @@ async fn authorize(process: &Process, delivery: Delivery, order: &Order) -> bool
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_share_a_role_and_each_delivery_goes_to_one() {
     let mut installation = Installation::new();
-    let first = open_shop(&mut installation).await;
+    let first = installation.start_with(long).await;
+    first.run(|shop| async move { shop.sell("apple", 10_000).await }).await;
     first.join(ROLE).await;
     installation.until_shared(ROLE, &[16]).await;
-    let second = installation.start().await;
+    let second = installation.start_with(long).await;
     second.join(ROLE).await;
     installation.until_shared(ROLE, &[8, 8]).await;
-    let third = installation.start().await;
+    let third = installation.start_with(long).await;
     third.join(ROLE).await;
     installation.until_shared(ROLE, &[6, 5, 5]).await;
     place(&second, 300).await;
@@ -109,9 +121,9 @@ async fn a_dead_process_is_replaced_within_seconds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_ends_hands_over_at_once() {
     let mut installation = Installation::new();
-    let long = |options: &mut ordermill_postgres::Options| options.lease = Duration::from_secs(600);
-    let first = installation.start_with(long).await;
-    let second = installation.start_with(long).await;
+    let endless = |options: &mut Options| options.lease = Duration::from_secs(600);
+    let first = installation.start_with(endless).await;
+    let second = installation.start_with(endless).await;
     first.run(|shop| async move { shop.sell("apple", 100).await }).await;
     place(&first, 10).await;
     let handed = first.receive_many(ROLE, 10).await;
@@ -127,7 +139,8 @@ async fn a_process_that_ends_hands_over_at_once() {
 async fn a_fenced_process_does_no_harm() {
     let mut installation = Installation::new();
     let first = open_shop(&mut installation).await;
-    let second = installation.start().await;
+    // It keeps what it takes over, also when the first is back and has its share again, until it has settled it.
+    let second = installation.start_with(watchful).await;
     place(&first, 3).await;
     let handed = first.receive_many(ROLE, 3).await;
     second.join(ROLE).await;
@@ -179,13 +192,13 @@ async fn a_lease_that_ran_out_unclaimed_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partition_is_handed_over_when_its_deliveries_are_settled() {
     let mut installation = Installation::new();
-    let long = |options: &mut ordermill_postgres::Options| options.lease = Duration::from_secs(60);
-    let first = installation.start_with(long).await;
+    let minute = |options: &mut Options| options.lease = Duration::from_secs(60);
+    let first = installation.start_with(minute).await;
     first.run(|shop| async move { shop.sell("apple", 1_000).await }).await;
     place(&first, 200).await;
     // With so many, something of every partition is with the first process.
     let handed = first.receive_many(ROLE, 200).await;
-    let second = installation.start_with(long).await;
+    let second = installation.start_with(minute).await;
     second.join(ROLE).await;
     eventually("the second has joined", async || {
         let members = installation.database.query("SELECT process FROM members WHERE role = 'payments'").await;
@@ -207,7 +220,7 @@ async fn a_process_that_leaves_a_role_to_others_has_a_share_again_when_it_asks()
     let first = installation.start_with(|options| options.lease = 4 * SOON).await;
     first.run(|shop| async move { shop.sell("apple", 10_000).await }).await;
     first.join(ROLE).await;
-    let second = installation.start().await;
+    let second = installation.start_with(long).await;
     second.join(ROLE).await;
     installation.until_shared(ROLE, &[8, 8]).await;
     place(&first, 100).await;
@@ -278,12 +291,16 @@ async fn an_event_of_a_newer_program_waits_for_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fenced_process_gives_up_nothing_that_a_broker_brought() {
     let mut installation = Installation::new();
-    let relayed = |options: &mut ordermill_postgres::Options| options.is_relayed = true;
+    let relayed = |options: &mut Options| options.is_relayed = true;
     let first = installation.start_with(relayed).await;
     first.run(|shop| async move { shop.sell("apple", 10).await }).await;
     first.join(ROLE).await;
     installation.until_shared(ROLE, &[16]).await;
-    let second = installation.start_with(relayed).await;
+    let patient = |options: &mut Options| {
+        relayed(options);
+        watchful(options);
+    };
+    let second = installation.start_with(patient).await;
     let parked = |shop: Shop| async move {
         let order = shop.place(&[("apple", 1)]).await;
         let (position, subject) = (shop.backend.queries.head().await.expect("readable"), Subject::Order(order.id));
