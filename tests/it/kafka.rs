@@ -52,6 +52,7 @@ mod chaos {
     mod brokers;
     #[path = "crew_on_broker.rs"]
     mod crew;
+    mod failover;
     mod frozen;
     mod kills;
     mod load;

@@ -242,8 +242,8 @@ impl Shared {
     fn follow_history(&self, state: &mut State) {
         if state.is_another_history(self.ledger.history()) && self.context.may_tell("history") {
             tracing::error!(
-                "the ledger has lost commits, and the broker holds that their deliveries are done: orders may wait for one; to have every \
-                 delivery looked at again, run all processes with bus = \"ledger\" for a while (docs/operations.md)"
+                "the ledger has lost commits, and the broker holds that their deliveries are done; the events of the last five minutes are \
+                 published again. Was a role further behind, run all processes with bus = \"ledger\" for a while (docs/operations.md)"
             );
         }
     }

@@ -365,6 +365,8 @@ async fn read_on(shared: &Shared, client: &Session, checked: usize) -> Result<()
     }
     if head < known || feed.is_past() {
         tracing::error!(head, known, "the server has lost commits that it had answered; what it still has counts");
+        // First: should it fail, the loss is found again by the next connection.
+        bus::publish_again(&shared.bus, client).await?;
         // Behind the event before the newest one: that is read below, so that it is known which one it is.
         shared.bus.start_over(head.saturating_sub(1));
         shared.admission.start_over(undecided, head);

@@ -9,6 +9,7 @@
 //! Architecture invariant: at most one process settles a delivery. Whoever lost a lease finds that out when the lease's row is locked,
 //! in the transaction of the settlement itself; no clock decides it.
 
+mod again;
 mod dead_letters;
 mod feed;
 mod foreign;
@@ -33,6 +34,7 @@ use uuid::Uuid;
 use crate::codec::PARTITIONS;
 use crate::options::Options;
 
+pub(crate) use again::publish_again;
 pub(crate) use feed::{EVENTS_MAX, Entry, Feed, Newest};
 pub(crate) use lease::close;
 pub(crate) use read::{headers_behind, reload};

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use ordermill_core::event::{Recorded, Subject};
 use ordermill_core::process::Role;
 use ordermill_ports::bus::{Delivery, Settlement};
@@ -201,4 +202,26 @@ async fn what_a_process_remembers_of_the_lost_hides_nothing_that_a_broker_has() 
     let new = by_broker(&second, LOST).await;
     say(&first, new.iter().map(try_again).collect()).await;
     assert_eq!(parked(&installation).await, once_each(&new));
+}
+
+/// The broker holds done what roles did with events, and the server may have lost it: so the newest go to the broker again. Whoever publishes
+/// holds its leases, and has the cursors elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_published_of_late_is_published_again() {
+    let mut installation = Installation::new();
+    let first = installation.start_with(relayed).await;
+    first.run(|shop| async move { shop.sell("apple", 10_000).await }).await;
+    first.join(Role::Relay).await;
+    place(&first, KEPT).await;
+    first.run(|shop| async move { shop.advance(SignedDuration::from_mins(6)) }).await;
+    let late = place(&first, KEPT).await;
+    settle(&first, first.receive_many(Role::Relay, 2 * KEPT).await).await;
+    let lost = place(&first, LOST).await;
+    settle(&first, first.receive_many(Role::Relay, LOST).await).await;
+    installation.database.execute(LOSE).await;
+    let again = first.receive_many(Role::Relay, KEPT).await;
+    let again: BTreeSet<Subject> = again.into_iter().map(|delivery| delivery.subject).collect();
+    assert_eq!(again, late, "and nothing of {lost:?}");
+    let none = first.receive(Role::Relay, Duration::from_millis(500)).await;
+    assert!(none.is_empty(), "{none:?}");
 }

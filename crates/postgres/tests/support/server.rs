@@ -47,6 +47,8 @@ while read -r order signal process; do
         start) begin "$@" ;;
         kill) kill "-$signal" "$process" 2>/dev/null; echo "$?" ;;
         wait) wait "$server"; echo "$?" ;;
+        copy) "$programs/pg_basebackup" -h "$home" -p "$port" -U postgres -D copy -c fast --no-sync >>server.log 2>&1; echo "$?" ;;
+        back) rm -rf cluster && mv copy cluster; echo "$?" ;;
         fill) cat /dev/zero 2>/dev/null >>small/filler; echo "$?" ;;
         room) rm -f small/filler; echo "$?" ;;
     esac
@@ -180,6 +182,22 @@ impl Server {
                 Err(said) => panic!("PostgreSQL does not start again:\n{said}"),
             }
         }
+    }
+
+    /// Takes a copy of what it has committed, as a standby has one that gets no further.
+    ///
+    /// # Panics
+    /// When that fails, with what was said.
+    pub fn copy(&self) {
+        assert_eq!(self.tell("copy"), "0", "{}", self.log());
+    }
+
+    /// Puts the copy in the place of the folder of a server that has ended: what was committed since is gone.
+    ///
+    /// # Panics
+    /// When there is no copy.
+    pub fn fall_back(&self) {
+        assert_eq!(self.tell("back"), "0", "there is no copy");
     }
 
     /// Whether it is still there after a while: `false` as soon as it has ended.
