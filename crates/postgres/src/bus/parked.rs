@@ -43,7 +43,7 @@ pub(crate) async fn run(shared: Arc<Shared>, role: Role) {
 }
 
 /// One page of each partition, and which positions behind the cursors of those that were just taken have a row: a few thousand at most, as
-/// nothing holds a cursor back for longer than that.
+/// nothing holds a cursor back for longer than that; more only behind a change of what feeds the role.
 async fn read(shared: &Shared, role: Role, wants: &[Want]) -> Result<(Vec<Row>, Vec<(u8, u64)>), StoreError> {
     if wants.is_empty() {
         return Ok((Vec::new(), Vec::new()));
@@ -51,8 +51,10 @@ async fn read(shared: &Shared, role: Role, wants: &[Want]) -> Result<(Vec<Row>, 
     let client = shared.pool.client().await?;
     let mut ahead = Vec::new();
     if let Some(cursor) = wants.iter().filter_map(|want| want.ahead_of).min() {
-        let sql = "SELECT partition, position FROM parked WHERE role = $1 AND position > $2";
-        for row in rows(&client, sql, &[&role.as_str(), &int(cursor)]).await? {
+        let taken: Vec<i16> =
+            wants.iter().filter(|want| want.ahead_of.is_some()).map(|want| i16::from(want.partition)).collect();
+        let sql = "SELECT partition, position FROM parked WHERE role = $1 AND position > $2 AND partition = ANY($3)";
+        for row in rows(&client, sql, &[&role.as_str(), &int(cursor), &taken]).await? {
             ahead.push((partition(get(&row, 0)?), natural(get(&row, 1)?)));
         }
     }

@@ -90,7 +90,7 @@ pub(in crate::bus) struct Want {
     token: i64,
     /// From here on.
     pub(in crate::bus) from: Key,
-    /// Where the partition was just taken: behind which position it is to be found out what has a row.
+    /// Where the partition was just taken, and the feed is to be passed: behind which position it is to be found out what has a row.
     pub(in crate::bus) ahead_of: Option<u64>,
 }
 
@@ -110,7 +110,7 @@ impl State {
         let position = delivery.position.0;
         let Some(lease) = self.leases[usize::from(partition)].as_mut() else { return false };
         if !self.handed.contains_key(&position) && !lease.shelf.due.contains_key(&position) {
-            if position > lease.head {
+            if self.kinds != 0 && position > lease.head {
                 lease.shelf.ahead.insert(position);
             }
             // As it is stored.
@@ -127,13 +127,15 @@ impl State {
     /// Begins to read rows: of each partition that runs low. Until the end of it, it is kept in mind what is settled meanwhile.
     pub(in crate::bus) fn begin_paging(&mut self, now: Timestamp, instant: Instant) -> Vec<Want> {
         self.paging = Some(BTreeSet::new());
+        // A role that a broker feeds is handed nothing by the feed.
+        let is_fed = self.kinds != 0;
         let leases =
             self.leases.iter_mut().zip(0..).filter_map(|(lease, partition)| Some((lease.as_mut()?, partition)));
         let low = leases.filter(|(lease, _)| lease.is_held(instant) && lease.shelf.runs_low(now));
         let want = |(lease, partition): (&mut Lease, u8)| {
             let shelf = &mut lease.shelf;
             shelf.late = None;
-            let ahead_of = (!shelf.is_read).then_some(lease.head);
+            let ahead_of = (is_fed && !shelf.is_read).then_some(lease.head);
             Some(Want { partition, token: lease.token, from: shelf.mark?, ahead_of })
         };
         low.filter_map(want).collect()
@@ -165,8 +167,8 @@ impl State {
             if want.ahead_of.is_some() {
                 let mine = ahead.iter().filter(|(partition, position)| *partition == want.partition && position > head);
                 shelf.ahead.extend(mine.map(|(_, position)| *position));
-                shelf.is_read = true;
             }
+            shelf.is_read = true;
         }
     }
 

@@ -327,3 +327,21 @@ fn none_is_lost_and_none_is_with_two() {
         }
     }
 }
+
+/// Nothing is ever passed there: what would wait for that would be there for ever.
+#[test]
+fn a_role_that_a_broker_feeds_asks_for_no_more_than_a_page_and_keeps_nothing_of_what_is_done() {
+    let mut state = State::new(ROLE, 0);
+    (0..2).for_each(|partition| state.take(partition, 1, 0, later()));
+    let wants = state.begin_paging(time(0), Instant::now());
+    assert!(wants.len() == 2 && wants.iter().all(|want| want.ahead_of.is_none()), "{wants:?}");
+    state.end_paging(&wants, Vec::new(), &[]);
+    for position in 1..=100 {
+        assert!(state.park(placed(position).partition, parked(position, 1), time(0)));
+        let mut deliveries = Vec::new();
+        state.hand_out_due(0b11, 10, time(1), &mut deliveries);
+        assert_eq!(deliveries, [parked(position, 1)]);
+        state.settle(position);
+    }
+    assert!(state.leases.iter().flatten().all(|lease| lease.shelf.ahead.is_empty()));
+}
