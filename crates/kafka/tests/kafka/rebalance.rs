@@ -16,6 +16,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{Offset, TopicPartitionList};
+use tokio::time::Instant;
 
 use crate::support::Place;
 use crate::support::process::{Process, SOON, until};
@@ -58,13 +59,20 @@ async fn share(first: &Process, second: &Process) {
     until("both have their share", is_shared).await;
 }
 
-/// Everything there is for the role in this process.
-async fn all_of(process: &Process) -> Vec<Delivery> {
-    let mut all = Vec::new();
-    while let more @ [_, ..] = &process.receive(ROLE, Duration::from_secs(2)).await[..] {
-        all.extend_from_slice(more);
+/// What each of two processes is given for the role, until it is so many, and no more come.
+async fn both_receive(first: &Process, second: &Process, count: usize) -> (Vec<Delivery>, Vec<Delivery>) {
+    let deadline = Instant::now() + SOON;
+    let (mut mine, mut yours) = (Vec::new(), Vec::new());
+    loop {
+        let wait = Duration::from_millis(500);
+        let (for_me, for_you) = tokio::join!(first.receive(ROLE, wait), second.receive(ROLE, wait));
+        let is_quiet = for_me.is_empty() && for_you.is_empty();
+        mine.extend(for_me);
+        yours.extend(for_you);
+        if is_quiet && (mine.len() + yours.len() >= count || Instant::now() > deadline) {
+            return (mine, yours);
+        }
     }
-    all
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,7 +114,7 @@ async fn what_is_in_hand_when_partitions_move_comes_elsewhere_and_is_done_once()
     let handed = first.receive_many(ROLE, 80).await;
     let second = Process::start(&place, &settings, &[ROLE], false).await;
     share(&first, &second).await;
-    let (kept, moved) = (all_of(&first).await, all_of(&second).await);
+    let (kept, moved) = both_receive(&first, &second, 80).await;
     assert!(!kept.is_empty() && !moved.is_empty(), "{} came again, {} to the other", kept.len(), moved.len());
     let mut both: Vec<_> = kept.into_iter().chain(moved.clone()).collect();
     both.sort_by_key(|delivery| delivery.position);

@@ -9,16 +9,15 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use ordermill_embedded::secrets::LocalSecrets;
 use ordermill_kafka::{KafkaPublisher, OpenError, Signer, Token};
-use ordermill_ports::bus::Lag;
+use ordermill_ports::Delivery;
 use ordermill_ports::conformance::Settings;
 use ordermill_ports::conformance::shop::Shop;
-use ordermill_ports::{Bus, Delivery};
 use tokio::time::Instant;
 
 use super::broker::guarded;
 use super::{ROLE, TOPICS, handed_out};
 use crate::support::Place;
-use crate::support::process::{Process, SOON};
+use crate::support::process::Process;
 
 /// How long a token is good for. The broker ends connections whose token is out of date.
 const LIFE: Duration = Duration::from_secs(4);
@@ -96,11 +95,7 @@ async fn tokens_are_renewed_while_events_flow() {
     }
     // Two keepers, and each signs a token while half of the last one's time is left.
     assert!(clerk.signed.load(Ordering::SeqCst) >= 8, "{clerk:?} for {flown} orders", clerk = clerk.signed);
-    let deadline = Instant::now() + SOON;
-    while onlooker.bus.lag(ROLE).await.expect("the broker answers") != Lag::default() {
-        assert!(Instant::now() < deadline, "the onlooker sees that nothing is left");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    onlooker.until_settled(ROLE).await;
     onlooker.close().await;
     process.close().await;
 }
