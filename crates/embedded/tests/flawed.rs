@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use ordermill_core::Timestamp;
@@ -20,9 +19,8 @@ use ordermill_embedded::memory::MemoryLedger;
 use ordermill_ports::bus::{Bus, BusError, DeadLetter, Delivery, Lag};
 use ordermill_ports::conformance::{Backend, Harness, Settings, run};
 use ordermill_ports::ledger::{Ledger, Outcome, OutcomeSubject, Source, Submission, SubmitError};
-use ordermill_ports::queries::{
-    Committed, Counts, Deleted, OrderFilter, Page, Position, Queries, QueryError, RecordFilter,
-};
+use ordermill_ports::queries::{Committed, Counts, Deleted, OrderFilter, Page, QueryError, RecordFilter};
+use ordermill_ports::{Position, Queries};
 use parking_lot::Mutex;
 
 /// What is wrong with the adapter.
@@ -79,8 +77,8 @@ impl Harness for Flaw {
     }
 
     /// What is to come out of memory comes at once, and what is lost is waited for in vain.
-    fn patience(&self) -> Duration {
-        Duration::from_secs(1)
+    fn patience(&self) -> std::time::Duration {
+        std::time::Duration::from_secs(1)
     }
 }
 
@@ -318,9 +316,7 @@ impl Bus for Flawed {
             self.sound.give_back(vec![batch[0].clone()]).await;
         }
         self.tries_out.lock().extend(batch.iter().map(|delivery| (delivery.position, delivery.tries)));
-        if self.flaw == Flaw::ForgetsTries {
-            batch.iter_mut().for_each(|delivery| delivery.tries = 0);
-        }
+        batch.iter_mut().filter(|_| self.flaw == Flaw::ForgetsTries).for_each(|delivery| delivery.tries = 0);
         Ok(batch)
     }
 
