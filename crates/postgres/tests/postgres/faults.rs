@@ -27,7 +27,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 const SLACK: Duration = Duration::from_secs(10);
 
 /// A process that reaches the server by a network of its own, with goods to sell.
-async fn behind_network(installation: &mut Installation) -> (Proxy, Process) {
+pub(super) async fn behind_network(installation: &mut Installation) -> (Proxy, Process) {
     behind_network_with(installation, |_| {}).await
 }
 
@@ -51,7 +51,7 @@ fn restock() -> Input {
     Input::new(Body::AdjustStock { product_id: product("pear"), delta: 1, reason, expected_version: None })
 }
 
-async fn submit(process: &Process, source: Source, inputs: Vec<Input>) -> Vec<Result<Outcome, SubmitError>> {
+pub(super) async fn submit(process: &Process, source: Source, inputs: Vec<Input>) -> Vec<Result<Outcome, SubmitError>> {
     let inputs = inputs.into_iter().map(Submission::new).collect();
     process.run(move |shop| async move { shop.backend.ledger.submit(source, inputs).await }).await
 }
