@@ -1,7 +1,8 @@
 //! The server's time: one for all processes, whatever the clocks of their machines say.
 //!
 //! Deadlines, pauses and keys are written by one process and found to be over by another. So all of them go by the clock that they share. It is
-//! read now and then, and carried on by the steady clock of the process in between, so that nobody waits for it.
+//! read with each commit and at least with each renewal of leases, and carried on by the steady clock of the process in between, so that nobody
+//! waits for it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,8 +17,12 @@ use crate::connect::Session;
 use crate::error::StoreError;
 use crate::read::rows;
 
-/// A machine's clock that is further off than this is told of.
+/// A machine's clock that is further off than this is told of, and so is a jump of the server's. It is right again when it is half as far off.
 const OFFSET_MAX: SignedDuration = SignedDuration::from_secs(1);
+const OFFSET_RIGHT: SignedDuration = SignedDuration::from_millis(500);
+
+/// What the server is asked.
+pub(crate) const READ: &str = "SELECT clock_timestamp() WHERE NOT pg_is_in_recovery()";
 
 /// The server's clock as far as this process knows it. One that is set by hand is the only one, and stays as it is.
 pub(crate) struct ServerClock {
@@ -40,15 +45,18 @@ impl ServerClock {
         Self { own, state: Mutex::default(), offset: metrics::gauge!("ordermill_ledger_clock_offset_seconds") }
     }
 
-    /// Asks the server for the time.
+    /// Asks the server for the time. One that only follows another does not tell it.
     pub(crate) async fn read(&self, client: &Session) -> Result<(), StoreError> {
         if !self.own.is_of_the_day() {
             return Ok(());
         }
         let asked = Instant::now();
-        let found = rows(client, "SELECT clock_timestamp()", &[]).await?;
+        let found = rows(client, READ, &[]).await?;
         let answered = Instant::now();
-        found.first().map_or(Ok(()), |row| Ok(self.set(get(row, 0)?, asked, answered)))
+        if let Some(row) = found.first() {
+            self.set(get(row, 0)?, asked, answered);
+        }
+        Ok(())
     }
 
     /// The server's clock showed `time` at some moment between the two. That leaves a span of what it may show by now, as long as the answer took:
@@ -56,11 +64,22 @@ impl ServerClock {
     fn set(&self, time: Timestamp, asked: Instant, answered: Instant) {
         let latest = later(time, answered.duration_since(asked));
         let mut state = self.state.lock();
-        let now = state.reading.map_or(time, |reading| carried_on(reading, answered).clamp(time, latest));
+        let shown = state.reading.map(|reading| carried_on(reading, answered));
+        let now = shown.map_or(time, |shown| shown.clamp(time, latest));
         state.reading = Some((now, answered));
+        let jump = shown.map_or(SignedDuration::ZERO, |shown| now.duration_since(shown));
+        if jump.abs() > OFFSET_MAX {
+            // Deadlines and pauses that were written before are by another clock.
+            let seconds = jump.as_secs_f64();
+            tracing::error!(
+                seconds,
+                "time has jumped: the server's clock was set, another server took over, or this machine stood still"
+            );
+        }
         let offset = self.own.now().duration_since(now);
         self.offset.set(offset.as_secs_f64());
-        let was_off = std::mem::replace(&mut state.is_off, offset.abs() > OFFSET_MAX);
+        let far = if state.is_off { OFFSET_RIGHT } else { OFFSET_MAX };
+        let was_off = std::mem::replace(&mut state.is_off, offset.abs() > far);
         if state.is_off && !was_off {
             let ahead_seconds = offset.as_secs_f64();
             tracing::warn!(ahead_seconds, "this machine's clock is not the server's; the ledger goes by the server's");
@@ -136,6 +155,19 @@ mod tests {
         // The server is another one: what it shows counts.
         clock.set(RIGHT - seconds(500), answered, answered);
         assert_eq!(at(&clock, answered), RIGHT - seconds(500));
+    }
+
+    #[test]
+    fn a_machine_at_the_limit_is_told_of_once() {
+        let hand = Arc::new(ordermill_ports::conformance::ManualClock::default());
+        let clock = ServerClock::new(Arc::clone(&hand) as Arc<dyn Clock>);
+        let mut moment = Instant::now();
+        let mut is_off = |milliseconds| {
+            moment += Duration::from_secs(1);
+            clock.set(hand.now() - SignedDuration::from_millis(milliseconds), moment, moment);
+            clock.state.lock().is_off
+        };
+        assert!(!is_off(900) && is_off(1_100) && is_off(900) && is_off(-700) && !is_off(400) && !is_off(900));
     }
 
     #[test]

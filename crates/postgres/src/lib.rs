@@ -117,7 +117,7 @@ impl PgLedger {
     ///
     /// # Errors
     /// [`Disagreement`] when they have not: then this process must not run the role.
-    pub async fn declare(&self, setups: &[Setup]) -> Result<(), Disagreement> {
+    pub async fn declare(&self, setups: Vec<Setup>) -> Result<(), Disagreement> {
         setup::declare(&self.shared, setups).await
     }
 

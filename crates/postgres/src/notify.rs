@@ -24,6 +24,7 @@ use crate::codec::{get, natural};
 use crate::connect::{Driver, Session};
 use crate::error::StoreError;
 use crate::read::rows;
+use crate::setup;
 use crate::shared::Shared;
 
 /// There are new events.
@@ -105,8 +106,8 @@ fn announce(shared: &Shared, events: &[Entry]) {
 /// What there is to do on the connection.
 #[derive(Debug, Default)]
 struct News {
-    /// The server's is to be read again.
-    clock: AtomicBool,
+    /// What is renewed with the leases: the clock, and what this process says of itself.
+    renewal: AtomicBool,
     feed: AtomicBool,
     leases: AtomicBool,
     redriven: AtomicBool,
@@ -289,7 +290,7 @@ async fn serve(shared: &Arc<Shared>) -> Result<(), StoreError> {
     let news = &shared.notify.news;
     let mut checked = CHECKED;
     // Whatever was told while nobody listened.
-    for flag in [&news.clock, &news.feed, &news.leases, &news.redriven] {
+    for flag in [&news.renewal, &news.feed, &news.leases, &news.redriven] {
         flag.store(true, Ordering::Release);
     }
     // Told or not, leases are renewed in time.
@@ -301,11 +302,12 @@ async fn serve(shared: &Arc<Shared>) -> Result<(), StoreError> {
             if news.feed.swap(false, Ordering::AcqRel) {
                 read_on(shared, &client, std::mem::replace(&mut checked, 1)).await?;
             }
-            if news.clock.swap(false, Ordering::AcqRel) {
-                shared.clock.read(&client).await?;
-            }
             if news.leases.swap(false, Ordering::AcqRel) {
                 bus::lease::pass(shared, &mut client).await?;
+            }
+            if news.renewal.swap(false, Ordering::AcqRel) {
+                shared.clock.read(&client).await?;
+                setup::say_again(shared, &mut client).await?;
             }
             if news.redriven.swap(false, Ordering::AcqRel) {
                 bus::reload(shared, &client).await?;
@@ -320,7 +322,7 @@ async fn serve(shared: &Arc<Shared>) -> Result<(), StoreError> {
             biased;
             _ = &mut ended => return Err(StoreError::Closed),
             _ = renewal.tick() => {
-                for flag in [&news.clock, &news.leases, &news.redriven] {
+                for flag in [&news.renewal, &news.leases, &news.redriven] {
                     flag.store(true, Ordering::Release);
                 }
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ordermill_core::Timestamp;
 use ordermill_core::policy::Policy;
-use ordermill_ports::Clock;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::admission::Admission;
@@ -15,6 +15,7 @@ use crate::health::Health;
 use crate::lanes::Lanes;
 use crate::meters::Meters;
 use crate::options::Options;
+use crate::setup::Setup;
 use crate::{bus, notify};
 
 /// Shared by the callers and the tasks of one ledger. Nothing in it matters beyond the process: the database decides.
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) orders: Orders,
     pub(crate) bus: Arc<bus::Bus>,
     pub(crate) notify: notify::State,
+    /// What this process says of how it runs its roles.
+    pub(crate) setups: Mutex<Vec<Setup>>,
     closing: watch::Sender<bool>,
 }
 
@@ -47,13 +50,14 @@ impl Shared {
             orders: Orders::default(),
             bus: Arc::new(bus::Bus::new(options)),
             notify: notify::State::new(options),
+            setups: Mutex::default(),
             closing: watch::Sender::new(false),
         }
     }
 
     /// Now, in whole microseconds: what is stored comes back equal.
     pub(crate) fn now(&self) -> Timestamp {
-        let now = self.clock.now();
+        let now = ordermill_ports::Clock::now(&*self.clock);
         Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
     }
 

@@ -15,7 +15,7 @@ pub(super) async fn open(config: &Config, url: &str, clock: &Arc<dyn Clock>) -> 
     let options = options(config, url, Arc::clone(clock))?;
     let place = options.place();
     let ledger = PgLedger::open(options).await.map_err(|error| explain(&error, &place))?;
-    ledger.declare(&super::setup::setups(config)?).await.map_err(|error| disagrees(&error, &place))?;
+    ledger.declare(super::setup::setups(config)?).await.map_err(|error| disagrees(&error, &place))?;
     Ok(ledger)
 }
 

@@ -49,7 +49,7 @@ pub(crate) async fn load(
     let record_ids: Vec<_> = wants.records.iter().copied().collect();
     let prices = &wants.prices - &wants.products;
     // All of this is sent at once; the server works it off in this order.
-    let (_, keys, refs, orders, found, products, prices, customers, _, parcels, _, records, stock) = tokio::try_join!(
+    let (_, keys, refs, orders, found, products, prices, customers, _, parcels, _, records, stock, ()) = tokio::try_join!(
         biased;
         tx.begin(),
         keys(shared, tx, &wants),
@@ -64,6 +64,8 @@ pub(crate) async fn load(
         lock_ids(tx, LOCK_RECORDS, wants.records.iter().map(|id| id.uuid()).collect()),
         read::records(tx, &record_ids),
         lock_texts(tx, LOCK_STOCK, first_stock.iter().map(ProductId::as_str).collect()),
+        // Behind the locks, so that what is decided is no older than what it is decided on, though the machine may have stood still.
+        shared.clock.read(tx),
     )?;
     let found = current_orders(shared, tx, &orders, known, found).await?;
     add_orders(&mut overlay, &order_ids, &shared.orders, &orders, found)?;
@@ -166,7 +168,7 @@ async fn load_rest(
 }
 
 /// Every statement that this file sends: they keep their order only when the connection knows them all.
-pub(super) const STATEMENTS: [&str; 9] = [
+pub(super) const STATEMENTS: [&str; 10] = [
     SELECT_KEYS,
     SELECT_REFS,
     LOCK_ORDERS,
@@ -176,6 +178,7 @@ pub(super) const STATEMENTS: [&str; 9] = [
     SELECT_PRODUCTS,
     LOCK_CUSTOMERS,
     LOCK_STOCK,
+    crate::clock::READ,
 ];
 
 const SELECT_KEYS: &str =

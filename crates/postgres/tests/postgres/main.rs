@@ -5,6 +5,7 @@ mod support;
 
 mod clocks;
 mod conformance;
+mod doubt;
 mod failover;
 mod faults;
 mod leases;
@@ -12,3 +13,4 @@ mod news;
 mod parked;
 mod races;
 mod reads;
+mod setups;
