@@ -38,6 +38,8 @@ pub async fn whoever_is_under_way_is_answered(harness: &dyn Harness) {
                     Err(SubmitError::Closing) => return taken,
                     Err(error) => panic!("a closing ledger answers that it is closing: {error}"),
                 }
+                // So that there is room for all of them, however late the machine comes to close it.
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
         });
     }
