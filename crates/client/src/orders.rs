@@ -114,7 +114,10 @@ impl Client {
         self.read(self.request(Method::POST, &["v1", "orders", id, "cancel"]).json(&body)).await
     }
 
-    /// Gives money back, in minor units of the order's currency; without an amount all that is left. The key makes it safe to send again.
+    /// Gives money back, in minor units of the order's currency; without an amount all that is left.
+    ///
+    /// The key makes it safe to send again while the server keeps the key, 24 hours unless it is configured otherwise. Later it is a new
+    /// refund: look at [`Self::order`] first.
     ///
     /// # Errors
     /// [`Error`].
@@ -126,7 +129,10 @@ impl Client {
         self.ask(id, "refund", &body, key).await
     }
 
-    /// Takes goods back: units of products, into stock where asked. The key makes it safe to send again.
+    /// Takes goods back: units of products, into stock where asked.
+    ///
+    /// The key makes it safe to send again while the server keeps the key, 24 hours unless it is configured otherwise. Later it is a new
+    /// return: look at [`Self::order`] first.
     ///
     /// # Errors
     /// [`Error`].

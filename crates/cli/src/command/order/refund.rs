@@ -13,6 +13,9 @@ use crate::exit::Exit;
 It is recorded at once, and the money goes back soon after. Never more than was taken, with refunds under way counted. The order \
 keeps its status; a refund that the provider refuses waits for attention.
 
+A key lives for 24 hours: within them the same refund with the same key gives the money back once, however often it is sent. Later it \
+is a new refund, so look at `ordermill order get` first.
+
 Examples:
   ordermill order refund ord_0198f3c2a1b47c3e9d5f6a7b8c9d0e1f --amount 1000 --reason scratched
   ordermill order refund ord_0198f3c2a1b47c3e9d5f6a7b8c9d0e1f --key ticket-4711")]
@@ -26,7 +29,7 @@ pub struct Args {
     /// Why; kept with the order
     #[arg(long, default_value = "requested")]
     reason: String,
-    /// The idempotency key: the same key with the same refund gives the money back once
+    /// The idempotency key: within 24 hours the same key with the same refund gives the money back once
     #[arg(long, value_name = "TEXT")]
     key: Option<String>,
 }

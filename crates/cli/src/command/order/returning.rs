@@ -13,6 +13,9 @@ use crate::exit::Exit;
 Of an order that was shipped, and never more than was bought; when everything is back, the order is `returned`. No money moves: \
 `ordermill order refund` gives it back.
 
+A key lives for 24 hours: within them the same return with the same key counts once, however often it is sent. Later it is a new \
+return, so look at `ordermill order get` first.
+
 Examples:
   ordermill order return ord_0198f3c2a1b47c3e9d5f6a7b8c9d0e1f --product tea --restock
   ordermill order return ord_0198f3c2a1b47c3e9d5f6a7b8c9d0e1f --product tea --product pot --quantity 2")]
@@ -29,7 +32,7 @@ pub struct Args {
     /// The units can be sold again: put them into stock
     #[arg(long)]
     restock: bool,
-    /// The idempotency key: the same key with the same return takes it back once
+    /// The idempotency key: within 24 hours the same key with the same return takes it back once
     #[arg(long, value_name = "TEXT")]
     key: Option<String>,
 }
