@@ -112,7 +112,7 @@ impl payments::Harness for Wrapped {
         let provider = payments::Harness::open(&self.0).await;
         let provider = Faulty::new(provider, 1, faulty::Rates::default());
         let provider = Timeout::new(Arc::new(provider) as Arc<dyn Payments>, Duration::from_secs(30));
-        let provider = Breaker::new(Arc::new(provider), Arc::new(SystemClock), breaker::Settings::default());
+        let provider = Breaker::new(Arc::new(provider), breaker::Settings::default());
         Arc::new(Metered::payments(Arc::new(provider)))
     }
 

@@ -7,13 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ordermill_core::Timestamp;
 use ordermill_core::input::PaymentAnswer;
 use ordermill_core::payment::{PaymentKey, PaymentRequest};
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use self::window::Window;
-use crate::clock::Clock;
 use crate::payments::{PaymentError, Payments};
 
 /// When a breaker opens and closes.
@@ -74,6 +73,8 @@ enum Sign {
 ///
 /// A few payments that time out are thereby outvoted by those that work; when half of all new payments time out, the breaker
 /// opens, as from here that is a provider that is down.
+///
+/// It goes by steady time, not by the time of day: a clock that is set back must not hold calls back for longer.
 pub struct Breaker<G: ?Sized> {
     inner: Arc<G>,
     gate: Gate,
@@ -82,8 +83,8 @@ pub struct Breaker<G: ?Sized> {
 impl Breaker<dyn Payments> {
     /// Puts a breaker around `inner`.
     #[must_use]
-    pub fn new(inner: Arc<dyn Payments>, clock: Arc<dyn Clock>, settings: Settings) -> Self {
-        let gate = Gate { clock, settings, inner: Mutex::new(Phase::Closed(Window::new(settings.window))) };
+    pub fn new(inner: Arc<dyn Payments>, settings: Settings) -> Self {
+        let gate = Gate { settings, inner: Mutex::new(Phase::Closed(Window::new(settings.window, Instant::now()))) };
         Self { inner, gate }
     }
 
@@ -135,12 +136,18 @@ const fn sign<T>(result: &Result<T, PaymentError>, follow_up: bool) -> Sign {
 #[derive(Debug)]
 enum Phase {
     Closed(Window),
-    Open { until: Timestamp },
-    HalfOpen { under_way: u32, succeeded: u32, round: u64 },
+    Open {
+        since: Instant,
+    },
+    /// The moment at which it had opened names the round: a probe of an earlier round must not be taken for one of this.
+    HalfOpen {
+        under_way: u32,
+        succeeded: u32,
+        round: Instant,
+    },
 }
 
 struct Gate {
-    clock: Arc<dyn Clock>,
     settings: Settings,
     inner: Mutex<Phase>,
 }
@@ -149,7 +156,7 @@ struct Gate {
 struct Pass<'a> {
     gate: &'a Gate,
     /// The round of probes it belongs to; `None` for a call of a closed breaker.
-    probe: Option<u64>,
+    probe: Option<Instant>,
     left: bool,
 }
 
@@ -158,13 +165,11 @@ impl Gate {
         let mut phase = self.inner.lock();
         let probe = match &mut *phase {
             Phase::Closed(_) => None,
-            Phase::Open { until } => {
-                let now = self.clock.now();
-                if now < *until {
+            Phase::Open { since } => {
+                let round = *since;
+                if round.elapsed() < self.settings.open_for {
                     return Err(PaymentError::BreakerOpen);
                 }
-                // The end of the pause names the round: a probe of an earlier round must not be taken for one of this.
-                let round = until.as_microsecond().unsigned_abs();
                 *phase = Phase::HalfOpen { under_way: 1, succeeded: 0, round };
                 tracing::info!("the payment provider is tried again");
                 Some(round)
@@ -180,12 +185,12 @@ impl Gate {
         Ok(Pass { gate: self, probe, left: false })
     }
 
-    fn leave(&self, probe: Option<u64>, sign: Sign, error: Option<&PaymentError>) {
+    fn leave(&self, probe: Option<Instant>, sign: Sign, error: Option<&PaymentError>) {
         let mut phase = self.inner.lock();
         match (&mut *phase, probe) {
             (Phase::Closed(window), None) if sign != Sign::Nothing => {
                 let Settings { failure_rate, calls_min, .. } = self.settings;
-                let now = self.clock.now();
+                let now = Instant::now();
                 let (calls, failures) = window.count(now, sign == Sign::Ill);
                 if sign == Sign::Ill
                     && calls >= calls_min.max(1)
@@ -193,7 +198,7 @@ impl Gate {
                 {
                     let reason = error.map(tracing::field::display);
                     tracing::warn!(calls, failures, reason, "the payment provider fails; calls are held back");
-                    *phase = self.open(now);
+                    *phase = Phase::Open { since: now };
                 }
             }
             (Phase::HalfOpen { under_way, succeeded, round }, Some(of)) if *round == of => {
@@ -204,22 +209,18 @@ impl Gate {
                         *succeeded += 1;
                         if *succeeded >= self.settings.probes {
                             tracing::info!("the payment provider works again");
-                            *phase = Phase::Closed(Window::new(self.settings.window));
+                            *phase = Phase::Closed(Window::new(self.settings.window, Instant::now()));
                         }
                     }
                     Sign::Ill => {
                         tracing::warn!(reason = error.map(tracing::field::display), "the payment provider still fails");
-                        *phase = self.open(self.clock.now());
+                        *phase = Phase::Open { since: Instant::now() };
                     }
                 }
             }
             // A late call of a phase that is over.
             _ => {}
         }
-    }
-
-    fn open(&self, now: Timestamp) -> Phase {
-        Phase::Open { until: now.checked_add(self.settings.open_for).unwrap_or(Timestamp::MAX) }
     }
 }
 

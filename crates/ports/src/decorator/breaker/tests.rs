@@ -1,24 +1,10 @@
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::FutureExt;
+use tokio::time::advance;
 
 use super::*;
 use crate::decorator::faulty::tests::{answer, request};
-
-#[derive(Default)]
-struct ManualClock(AtomicI64);
-
-impl ManualClock {
-    fn pass(&self, time: Duration) {
-        self.0.fetch_add(time.as_micros() as i64, Ordering::Relaxed);
-    }
-}
-
-impl Clock for ManualClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_microsecond(1_000_000_000_000 + self.0.load(Ordering::Relaxed)).unwrap()
-    }
-}
 
 /// Answers what it was told to, and counts how often it was asked.
 struct Scripted {
@@ -43,18 +29,16 @@ impl Payments for Scripted {
 }
 
 struct Bench {
-    clock: Arc<ManualClock>,
     provider: Arc<Scripted>,
     breaker: Breaker<dyn Payments>,
 }
 
 impl Bench {
     fn new() -> Self {
-        let clock = Arc::new(ManualClock::default());
         let provider = Arc::new(Scripted { result: Mutex::new(Some(answer(1))), calls: AtomicU32::new(0) });
         let settings = Settings { calls_min: 10, probes: 2, ..Settings::default() };
-        let breaker = Breaker::new(Arc::clone(&provider) as Arc<dyn Payments>, Arc::clone(&clock) as _, settings);
-        Self { clock, provider, breaker }
+        let breaker = Breaker::new(Arc::clone(&provider) as Arc<dyn Payments>, settings);
+        Self { provider, breaker }
     }
 
     fn answers(&self, result: Result<PaymentAnswer, PaymentError>) {
@@ -77,8 +61,8 @@ impl Bench {
     }
 }
 
-#[test]
-fn it_opens_on_the_share_of_failures_and_then_sends_nothing() {
+#[tokio::test(start_paused = true)]
+async fn it_opens_on_the_share_of_failures_and_then_sends_nothing() {
     let bench = Bench::new();
     bench.call(10, false).unwrap();
     bench.down();
@@ -91,20 +75,20 @@ fn it_opens_on_the_share_of_failures_and_then_sends_nothing() {
     assert_eq!(bench.calls(), sent);
 }
 
-#[test]
-fn a_few_failures_alone_say_nothing() {
+#[tokio::test(start_paused = true)]
+async fn a_few_failures_alone_say_nothing() {
     let bench = Bench::new();
     bench.down();
     bench.call(9, false).unwrap_err();
     assert_eq!(bench.breaker.state(), State::Closed);
     // They have left the window when the tenth comes.
-    bench.clock.pass(Duration::from_secs(11));
+    advance(Duration::from_secs(11)).await;
     bench.call(1, false).unwrap_err();
     assert_eq!(bench.breaker.state(), State::Closed);
 }
 
-#[test]
-fn payments_that_stay_unknown_hold_up_nobody_else() {
+#[tokio::test(start_paused = true)]
+async fn payments_that_stay_unknown_hold_up_nobody_else() {
     let bench = Bench::new();
     bench.answers(Err(PaymentError::Timeout));
     bench.call(5, false).unwrap_err();
@@ -116,8 +100,8 @@ fn payments_that_stay_unknown_hold_up_nobody_else() {
     assert_eq!(bench.breaker.state(), State::Open, "ten new payments in a row timed out");
 }
 
-#[test]
-fn refusals_are_answers() {
+#[tokio::test(start_paused = true)]
+async fn refusals_are_answers() {
     let bench = Bench::new();
     let reason = ordermill_core::payment::DeclineReason::Declined;
     bench.answers(Ok(PaymentAnswer::Refused { reason }));
@@ -125,17 +109,17 @@ fn refusals_are_answers() {
     assert_eq!(bench.breaker.state(), State::Closed);
 }
 
-#[test]
-fn probes_close_it_or_open_it_again() {
+#[tokio::test(start_paused = true)]
+async fn probes_close_it_or_open_it_again() {
     let bench = Bench::new();
     bench.down();
     bench.call(10, false).unwrap_err();
-    bench.clock.pass(Duration::from_secs(4));
+    advance(Duration::from_secs(4)).await;
     assert_eq!(bench.call(1, false), Err(PaymentError::BreakerOpen));
-    bench.clock.pass(Duration::from_secs(1));
+    advance(Duration::from_secs(1)).await;
     assert!(matches!(bench.call(1, false), Err(PaymentError::Unavailable(_))), "a probe is sent");
     assert_eq!(bench.breaker.state(), State::Open, "and fails");
-    bench.clock.pass(Duration::from_secs(5));
+    advance(Duration::from_secs(5)).await;
     bench.answers(answer(1));
     bench.call(1, false).unwrap();
     assert_eq!(bench.breaker.state(), State::HalfOpen);
@@ -146,12 +130,12 @@ fn probes_close_it_or_open_it_again() {
     assert_eq!(bench.breaker.state(), State::Closed, "it begins with an empty window");
 }
 
-#[test]
-fn only_so_many_probes_at_once_and_a_dropped_one_frees_its_place() {
+#[tokio::test(start_paused = true)]
+async fn only_so_many_probes_at_once_and_a_dropped_one_frees_its_place() {
     let bench = Bench::new();
     bench.down();
     bench.call(10, false).unwrap_err();
-    bench.clock.pass(Duration::from_secs(5));
+    advance(Duration::from_secs(5)).await;
     *bench.provider.result.lock() = None;
     let request = request(1);
     let mut first = bench.breaker.perform(&request);
@@ -166,14 +150,14 @@ fn only_so_many_probes_at_once_and_a_dropped_one_frees_its_place() {
     assert_eq!(bench.breaker.state(), State::Closed);
 }
 
-#[test]
-fn a_late_answer_from_before_does_not_count_as_a_probe() {
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_from_before_does_not_count_as_a_probe() {
     let bench = Bench::new();
     let late_and_well = bench.breaker.gate.enter().unwrap();
     let late_and_ill = bench.breaker.gate.enter().unwrap();
     bench.down();
     bench.call(10, false).unwrap_err();
-    bench.clock.pass(Duration::from_secs(5));
+    advance(Duration::from_secs(5)).await;
     bench.answers(answer(1));
     bench.call(1, false).unwrap();
     late_and_well.leave(Sign::Well, None);

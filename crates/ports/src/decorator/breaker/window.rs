@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use ordermill_core::Timestamp;
+use tokio::time::Instant;
 
 /// Parts the window is divided into: a call is forgotten within a tenth of the window after it left it.
 const PARTS: usize = 10;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Part {
-    /// Which part of time, counted from the epoch.
-    number: i64,
+    /// Which part of time, counted from the window's beginning.
+    number: u64,
     calls: u32,
     failures: u32,
 }
@@ -18,30 +18,34 @@ struct Part {
 /// A ring of parts, each begun anew when its time comes round.
 #[derive(Debug)]
 pub(super) struct Window {
-    part_micros: i64,
+    began: Instant,
+    part_micros: u64,
     parts: [Part; PARTS],
 }
 
 impl Window {
-    pub(super) fn new(window: Duration) -> Self {
-        let micros = i64::try_from(window.as_micros()).unwrap_or(i64::MAX);
-        Self { part_micros: (micros / PARTS as i64).max(1), parts: [Part::default(); PARTS] }
+    /// One of this length that begins now.
+    pub(super) fn new(window: Duration, now: Instant) -> Self {
+        Self { began: now, part_micros: (micros(window) / PARTS as u64).max(1), parts: [Part::default(); PARTS] }
     }
 
     /// Counts a call, and returns the calls and failures in the window with it.
-    pub(super) fn count(&mut self, now: Timestamp, failed: bool) -> (u32, u32) {
-        let number = now.as_microsecond().div_euclid(self.part_micros);
-        let part = &mut self.parts[number.rem_euclid(PARTS as i64) as usize];
+    pub(super) fn count(&mut self, now: Instant, failed: bool) -> (u32, u32) {
+        let number = micros(now.saturating_duration_since(self.began)) / self.part_micros;
+        let part = &mut self.parts[(number % PARTS as u64) as usize];
         if part.number != number {
             *part = Part { number, ..Part::default() };
         }
         part.calls = part.calls.saturating_add(1);
         part.failures = part.failures.saturating_add(u32::from(failed));
-        // A clock that was set back leaves parts of the future behind: they do not count.
-        let current = |part: &&Part| part.number <= number && part.number > number - PARTS as i64;
+        let current = |part: &&Part| number.saturating_sub(part.number) < PARTS as u64;
         let add = |(calls, failures): (u32, u32), part: &Part| {
             (calls.saturating_add(part.calls), failures.saturating_add(part.failures))
         };
         self.parts.iter().filter(current).fold((0, 0), add)
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
