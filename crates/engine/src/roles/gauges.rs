@@ -1,9 +1,11 @@
 //! Gauges for whoever watches: how far roles are behind, and what waits for a person.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use ordermill_core::process::Role;
 use ordermill_ports::Bus;
 use ordermill_ports::bus::{BusError, each_dead_letter};
@@ -19,7 +21,8 @@ const FOR_PEOPLE_EVERY: u32 = 10;
 const DEAD_LETTERS_MAX: usize = 10_000;
 
 /// Keeps the gauges of the roles that run here, and of the relay, without which none of them gets anything; and those of what waits for a
-/// person, which are of the whole ledger.
+/// person, which are of the whole ledger. A panic while one is measured costs that measurement: people are woken by these, so they must not
+/// stand still for good.
 pub(crate) async fn keep(parts: Arc<Parts>, mut roles: Vec<Role>, mut stopping: watch::Receiver<bool>) {
     roles.retain(|role| !role.reacts_to().is_empty());
     if parts.bus.is_relayed() {
@@ -28,10 +31,11 @@ pub(crate) async fn keep(parts: Arc<Parts>, mut roles: Vec<Role>, mut stopping: 
     let measure = async {
         for round in (0..FOR_PEOPLE_EVERY).cycle() {
             for role in roles.iter().copied() {
-                tell_lag(&parts, role).await;
+                guarded(tell_lag(&parts, role)).await;
             }
             if round == 0 {
-                tell_what_waits_for_people(&parts).await;
+                guarded(tell_attention(&parts)).await;
+                guarded(tell_dead_letters(&parts)).await;
             }
             tokio::time::sleep(INTERVAL).await;
         }
@@ -40,6 +44,12 @@ pub(crate) async fn keep(parts: Arc<Parts>, mut roles: Vec<Role>, mut stopping: 
     tokio::select! {
         _ = stopping.wait_for(|stop| *stop) => {}
         () = measure => {}
+    }
+}
+
+async fn guarded(measuring: impl Future<Output = ()>) {
+    if AssertUnwindSafe(measuring).catch_unwind().await.is_err() {
+        tracing::error!("measuring a gauge panicked; it is measured again next time");
     }
 }
 
@@ -53,10 +63,14 @@ async fn tell_lag(parts: &Parts, role: Role) {
 }
 
 /// What cannot be read now keeps the value it had.
-async fn tell_what_waits_for_people(parts: &Parts) {
+async fn tell_attention(parts: &Parts) {
     if let Ok(counts) = parts.queries.counts().await {
         metrics::gauge!("ordermill_attention_orders").set(counts.attention as f64);
     }
+}
+
+/// Likewise.
+async fn tell_dead_letters(parts: &Parts) {
     if let Ok(letters) = dead_letters(&*parts.bus).await {
         for role in Role::ALL {
             let count = letters.get(&role).copied().unwrap_or(0);

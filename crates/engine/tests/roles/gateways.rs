@@ -350,3 +350,38 @@ impl Bus for Shuffled {
         self.0.lag(role).await
     }
 }
+
+/// A bus that panics the first time it is asked how far a role is behind.
+pub struct Startled {
+    pub inner: Arc<MemoryLedger>,
+    /// How often it was asked.
+    pub asked: AtomicU32,
+}
+
+#[async_trait]
+impl Bus for Startled {
+    async fn receive(&self, role: Role, max: usize) -> Result<Vec<Delivery>, BusError> {
+        self.inner.receive(role, max).await
+    }
+
+    async fn give_back(&self, deliveries: Vec<Delivery>) {
+        self.inner.give_back(deliveries).await;
+    }
+
+    async fn reclaim(&self, role: Role) {
+        self.inner.reclaim(role).await;
+    }
+
+    async fn dead_letters(&self, after: Option<u64>, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
+        self.inner.dead_letters(after, limit).await
+    }
+
+    async fn redrive(&self, ids: &[u64]) -> Result<Vec<u64>, BusError> {
+        self.inner.redrive(ids).await
+    }
+
+    async fn lag(&self, role: Role) -> Result<Lag, BusError> {
+        assert!(self.asked.fetch_add(1, Ordering::SeqCst) > 0, "a defect of the bus");
+        self.inner.lag(role).await
+    }
+}
