@@ -1,11 +1,12 @@
 //! Deliveries that were given up: listed, and delivered again.
 
+use ordermill_core::event::{EventType, SubjectKind};
 use ordermill_core::process::Role;
 use ordermill_ports::bus::DeadLetter;
 
 use super::read::{HEADER, entry};
 use super::state::delivery;
-use crate::codec::{get, int, limit, natural, small};
+use crate::codec::{get, int, kind_code, limit, natural, small};
 use crate::error::StoreError;
 use crate::notify;
 use crate::read::rows;
@@ -14,11 +15,16 @@ use crate::shared::Shared;
 /// Dead letters by id, beginning behind `after`; without those of roles that this program does not know, and of events that it cannot read.
 pub(super) async fn list(shared: &Shared, after: Option<u64>, count: usize) -> Result<Vec<DeadLetter>, StoreError> {
     let client = shared.pool.caller().await?;
+    // They are left out before the page is cut: whoever walks takes an empty page for the end. Each event is found by its position, whatever
+    // the planner thinks of how many are of these types.
     let sql = format!(
-        "SELECT d.id, d.role, d.tries, d.reason, d.since, {HEADER} FROM dead_letters AS d JOIN events AS e USING (position)
-         WHERE d.id > $1 ORDER BY d.id LIMIT $2"
+        "SELECT d.id, d.role, d.tries, d.reason, d.since, {HEADER} FROM dead_letters AS d
+         CROSS JOIN LATERAL (SELECT {HEADER} FROM events AS e WHERE e.position = d.position OFFSET 0) AS e
+         WHERE d.id > $1 AND d.role = ANY($3) AND e.type = ANY($4) AND e.subject_kind = ANY($5) ORDER BY d.id LIMIT $2"
     );
-    let rows = rows(&client, &sql, &[&int(after.unwrap_or(0)), &limit(count)]).await?;
+    let types: Vec<&str> = EventType::ALL.iter().map(|kind| kind.name()).collect();
+    let kinds: Vec<i16> = SubjectKind::ALL.into_iter().map(kind_code).collect();
+    let rows = rows(&client, &sql, &[&int(after.unwrap_or(0)), &limit(count), &roles(), &types, &kinds]).await?;
     let mut letters = Vec::with_capacity(rows.len());
     for row in &rows {
         let (position, entry) = entry(row, 5)?;
@@ -35,7 +41,6 @@ pub(super) async fn redrive(shared: &Shared, ids: &[u64]) -> Result<Vec<u64>, St
         return Ok(Vec::new());
     }
     let ids: Vec<i64> = ids.iter().copied().map(int).collect();
-    let roles: Vec<&str> = Role::ALL.iter().map(|role| role.as_str()).collect();
     let client = shared.pool.caller().await?;
     let sql = "WITH gone AS (DELETE FROM dead_letters WHERE id = ANY($1) AND role = ANY($2) RETURNING id, role, position, partition),
                     again AS (INSERT INTO parked (role, position, partition, due, tries, reason, redriven)
@@ -45,10 +50,15 @@ pub(super) async fn redrive(shared: &Shared, ids: &[u64]) -> Result<Vec<u64>, St
                     told AS (SELECT pg_notify($4, $5)::text AS done WHERE EXISTS (SELECT FROM gone))
                SELECT gone.id, told.done FROM gone CROSS JOIN told";
     let channel = notify::channel(&shared.schema);
-    let gone = rows(&client, sql, &[&ids, &roles, &shared.now(), &channel, &notify::REDRIVEN]).await?;
+    let gone = rows(&client, sql, &[&ids, &roles(), &shared.now(), &channel, &notify::REDRIVEN]).await?;
     let found: Vec<u64> = gone.iter().map(|row| get(row, 0).map(natural)).collect::<Result<_, _>>()?;
     if !found.is_empty() {
         shared.notify.poke_redriven();
     }
     Ok(found)
+}
+
+/// The names of the roles that this program knows.
+fn roles() -> Vec<&'static str> {
+    Role::ALL.iter().map(|role| role.as_str()).collect()
 }

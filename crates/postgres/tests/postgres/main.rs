@@ -5,6 +5,7 @@ mod support;
 
 mod clocks;
 mod conformance;
+mod dead_letters;
 mod doubt;
 mod failover;
 mod faults;
