@@ -64,6 +64,10 @@ impl ServerClock {
     fn set(&self, time: Timestamp, asked: Instant, answered: Instant) {
         let latest = later(time, answered.duration_since(asked));
         let mut state = self.state.lock();
+        if state.reading.is_some_and(|(_, at)| at > answered) {
+            // Of several that ask at a time, another was answered later.
+            return;
+        }
         let shown = state.reading.map(|reading| carried_on(reading, answered));
         let now = shown.map_or(time, |shown| shown.clamp(time, latest));
         state.reading = Some((now, answered));
@@ -151,6 +155,9 @@ mod tests {
         assert_eq!(at(&clock, answered), RIGHT + seconds(13));
         // It is behind by at least two.
         clock.set(RIGHT + seconds(15), asked, answered);
+        assert_eq!(at(&clock, answered), RIGHT + seconds(15));
+        // An answer that comes to be looked at behind a later one says nothing new.
+        clock.set(RIGHT, start, asked);
         assert_eq!(at(&clock, answered), RIGHT + seconds(15));
         // The server is another one: what it shows counts.
         clock.set(RIGHT - seconds(500), answered, answered);

@@ -25,6 +25,9 @@ const GRACE: Duration = Duration::from_secs(2);
 /// What somebody has said who says nothing any more is waited for so long: when the server was away, the others are back within this time.
 const BACK_MAX: Duration = Duration::from_secs(5);
 
+/// What was said by processes that were killed does no harm, and need not stay.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Processes that are not of one mind are told of now and then.
 static TOLD: Damper = Damper::new(Duration::from_secs(60));
 
@@ -120,9 +123,9 @@ async fn try_declare(shared: &Shared, setups: &[Setup], forgets: bool) -> Result
     // One after the other, so that of two that start at the same time the second finds the first. Should a crash of the server undo it, it is
     // said again.
     tx.batch_execute("SET LOCAL synchronous_commit TO off; LOCK TABLE setups IN SHARE ROW EXCLUSIVE MODE").await?;
-    if forgets {
-        tx.execute("DELETE FROM setups WHERE until < clock_timestamp()", &[]).await?;
-    }
+    let sql = "DELETE FROM setups WHERE until < clock_timestamp() - make_interval(secs => $1)";
+    let age = if forgets { Duration::ZERO } else { FORGOTTEN_AFTER };
+    tx.execute(sql, &[&age.as_secs_f64()]).await?;
     if let Some(other) = other(shared, &tx, setups).await? {
         return Ok(Some(other));
     }
