@@ -47,7 +47,7 @@ while read -r order signal process; do
         start) begin "$@" ;;
         kill) kill "-$signal" "$process" 2>/dev/null; echo "$?" ;;
         wait) wait "$server"; echo "$?" ;;
-        copy) "$programs/pg_basebackup" -h "$home" -p "$port" -U postgres -D copy -c fast --no-sync >>server.log 2>&1; echo "$?" ;;
+        copy) rm -rf copy && "$programs/pg_basebackup" -h "$home" -p "$port" -U postgres -D copy -c fast --no-sync >>server.log 2>&1; echo "$?" ;;
         back) rm -rf cluster && mv copy cluster; echo "$?" ;;
         fill) cat /dev/zero 2>/dev/null >>small/filler; echo "$?" ;;
         room) rm -f small/filler; echo "$?" ;;
