@@ -8,7 +8,7 @@ use super::plant::Plant;
 
 /// How long it may take until the others do the work of a process that died: the lease, two rounds of looking at leases, and much for a busy
 /// machine.
-const TAKE_OVER_MAX: Duration = Duration::from_secs(60);
+const TAKE_OVER_MAX: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_process_may_be_killed_and_another_takes_over() {

@@ -178,7 +178,7 @@ impl Plant {
     pub async fn until_ready(&self) {
         let crew: Vec<Shop> = self.crew().values().map(Shop::of).collect();
         for process in crew {
-            until("a process is ready again", async || process.get("/readyz").await.status == 200).await;
+            process.wait_until_ready().await;
         }
     }
 
